@@ -1,0 +1,233 @@
+//! The event time of an edge that makes a watermark: how far it has come, and who must agree
+//! before it leaps. One wrong clock must not make the world late; a gap must not stop it.
+
+use crate::identity::Id;
+use crate::record::{NO_TIME, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How an edge makes its watermark. All in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatermarkRules {
+    /// How far behind the largest event time a record may come and not be late.
+    pub disorder: i64,
+    /// The watermark is rounded down to a multiple of this.
+    pub step: i64,
+    /// A record further ahead than this needs others that agree.
+    pub jump_max: i64,
+    /// How many records with different ids, of as many keys as there are, must agree.
+    pub agree: usize,
+}
+
+impl Default for WatermarkRules {
+    fn default() -> Self {
+        Self { disorder: 0, step: 100, jump_max: 3_600_000, agree: 3 }
+    }
+}
+
+/// A record whose event time lies too far ahead to move time by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Waiting {
+    time: Timestamp,
+    id: Id,
+    key: Id,
+}
+
+/// How far the event time of an edge has come. Part of every checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// The largest event time that records brought, or `NO_TIME`.
+    records: Timestamp,
+    /// The same, with windows closed on request counted in.
+    largest: Timestamp,
+    /// Ascending by time; a record once per id, at most `agree` of a key, the smallest.
+    waiting: Vec<Waiting>,
+    /// The first `agree` different keys seen: with fewer keys in the world fewer must agree.
+    keys: Vec<Id>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { records: NO_TIME, largest: NO_TIME, waiting: Vec::new(), keys: Vec::new() }
+    }
+}
+
+impl Clock {
+    /// A record brought `time`. A record far ahead, or the first of all, waits until `agree`
+    /// records with different ids wait, of at least `agree` keys (or of all keys there are); then
+    /// time moves to the smallest of them. What time has come within reach of counts from then on.
+    pub fn observe(&mut self, time: Timestamp, id: Id, key: Id, rules: &WatermarkRules) {
+        let agree = rules.agree.max(1);
+        if self.keys.len() < agree && !self.keys.contains(&key) {
+            self.keys.push(key);
+        }
+        if self.largest != NO_TIME && time <= self.reach(rules) {
+            self.raise(time);
+        } else {
+            self.wait(Waiting { time, id, key }, agree);
+            let mut keys: Vec<Id> = self.waiting.iter().map(|waiting| waiting.key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            if self.waiting.len() >= agree && keys.len() >= self.keys.len() {
+                let smallest = self.waiting.first().map_or(NO_TIME, |waiting| waiting.time);
+                self.raise(smallest);
+            }
+        }
+        self.absorb(rules);
+    }
+
+    /// Windows are closed on request: `time` counts as if a record had brought it.
+    pub fn close(&mut self, time: Timestamp, rules: &WatermarkRules) {
+        self.largest = self.largest.max(time);
+        self.absorb(rules);
+    }
+
+    /// The watermark that the edge should have by now.
+    pub fn watermark(&self, rules: &WatermarkRules) -> Timestamp {
+        if self.largest == NO_TIME {
+            return NO_TIME;
+        }
+        let behind = self.largest.saturating_sub(rules.disorder);
+        let step = rules.step.max(1);
+        behind.saturating_sub(behind.rem_euclid(step))
+    }
+
+    /// The largest event time that records brought, `NO_TIME` before any did.
+    pub fn largest_of_records(&self) -> Timestamp {
+        self.records
+    }
+
+    /// Up to where windows are closed on request or by records.
+    pub fn largest(&self) -> Timestamp {
+        self.largest
+    }
+
+    /// Event times that wait for others to agree, ascending.
+    pub fn waiting(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.waiting.iter().map(|waiting| waiting.time)
+    }
+
+    fn reach(&self, rules: &WatermarkRules) -> Timestamp {
+        self.largest.saturating_add(rules.jump_max)
+    }
+
+    fn raise(&mut self, time: Timestamp) {
+        self.records = self.records.max(time);
+        self.largest = self.largest.max(time);
+    }
+
+    fn wait(&mut self, new: Waiting, per_key: usize) {
+        if let Some(same) = self.waiting.iter_mut().find(|waiting| waiting.id == new.id) {
+            *same = new.min(*same);
+        } else {
+            self.waiting.push(new);
+        }
+        self.waiting.sort_unstable();
+        let of_key = |waiting: &&Waiting| waiting.key == new.key;
+        if self.waiting.iter().filter(of_key).count() > per_key
+            && let Some(last) = self.waiting.iter().rposition(|waiting| waiting.key == new.key)
+        {
+            self.waiting.remove(last);
+        }
+    }
+
+    /// Takes in those waiting that time has come within reach of.
+    fn absorb(&mut self, rules: &WatermarkRules) {
+        while self.largest != NO_TIME
+            && let Some(first) = self.waiting.first().copied()
+            && first.time <= self.reach(rules)
+        {
+            self.waiting.remove(0);
+            self.raise(first.time);
+        }
+    }
+}
+
+/// The event time up to which windows are closed on request, from what the clocks of all source
+/// tasks say: the largest that records brought, with those waiting within reach of it counted in.
+/// `NO_TIME` if no record ever brought one.
+pub fn largest_of_all<'a>(clocks: impl Iterator<Item = (&'a Clock, i64)>) -> Timestamp {
+    let mut largest = NO_TIME;
+    let mut waiting = Vec::new();
+    let mut jump = 0;
+    for (clock, jump_max) in clocks {
+        largest = largest.max(clock.records);
+        jump = jump.max(jump_max);
+        waiting.extend(clock.waiting());
+    }
+    waiting.sort_unstable();
+    for time in waiting {
+        if largest == NO_TIME || time <= largest.saturating_add(jump) {
+            largest = largest.max(time);
+        }
+    }
+    largest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: WatermarkRules = WatermarkRules { disorder: 15, step: 10, jump_max: 400, agree: 3 };
+
+    fn clock(records: &[(Timestamp, Id, Id)]) -> Clock {
+        let mut clock = Clock::default();
+        records.iter().for_each(|(time, id, key)| clock.observe(*time, *id, *key, &RULES));
+        clock
+    }
+
+    #[test]
+    fn the_first_record_of_all_does_not_move_time_alone() {
+        assert_eq!(clock(&[(90_000, 1, 1)]).watermark(&RULES), NO_TIME);
+        let clock = clock(&[(90_000, 1, 1), (100, 2, 2), (110, 3, 3), (120, 4, 4)]);
+        assert_eq!(clock.watermark(&RULES), 100);
+        assert_eq!(clock.waiting().collect::<Vec<_>>(), [90_000]);
+    }
+
+    #[test]
+    fn a_world_of_one_key_moves_time_by_three_ids() {
+        let one_key = [(100, 1, 1), (104, 2, 1), (108, 3, 1)];
+        assert_eq!(clock(&one_key[..2]).watermark(&RULES), NO_TIME);
+        assert_eq!(clock(&one_key).watermark(&RULES), 90);
+        assert_eq!(clock(&[(100, 1, 1), (100, 1, 1), (100, 1, 1)]).watermark(&RULES), NO_TIME);
+    }
+
+    #[test]
+    fn a_gap_is_crossed_when_three_agree_and_time_moves_to_the_smallest() {
+        let mut clock = clock(&[(100, 1, 1), (104, 2, 2), (108, 3, 3)]);
+        for (time, id) in [(5_000, 11), (9_000, 12), (5_200, 13)] {
+            assert_eq!(clock.watermark(&RULES), 90);
+            clock.observe(time, id, id, &RULES);
+        }
+        assert_eq!(clock.largest(), 5_200, "the smallest, and what lies within its reach");
+        assert_eq!(clock.waiting().collect::<Vec<_>>(), [9_000]);
+    }
+
+    #[test]
+    fn one_key_with_a_wrong_clock_does_not_agree_with_itself() {
+        let mut clock = clock(&[(100, 1, 1), (104, 2, 2), (108, 3, 3)]);
+        (0..50).for_each(|n| clock.observe(50_000 + i64::from(n as i32), 100 + n, 1, &RULES));
+        assert_eq!(clock.watermark(&RULES), 90);
+        assert!(clock.waiting.len() <= 3, "what waits has a bound");
+    }
+
+    #[test]
+    fn windows_close_up_to_the_waiting_records_within_reach() {
+        let moved = clock(&[(100, 1, 1), (104, 2, 2), (108, 3, 3), (600, 4, 4), (900, 5, 5)]);
+        let never = clock(&[(400, 1, 1)]);
+        let all = [(&moved, 400), (&never, 400)];
+        assert_eq!(largest_of_all(all.into_iter()), 900);
+        assert_eq!(largest_of_all([(&never, 400)].into_iter()), 400);
+        assert_eq!(largest_of_all(std::iter::empty()), NO_TIME);
+    }
+
+    #[test]
+    fn extreme_times_do_not_overflow() {
+        let mut clock = clock(&[(i64::MAX, 1, 1), (i64::MAX, 2, 2), (i64::MAX, 3, 3)]);
+        assert!(clock.watermark(&RULES) > 0);
+        clock.observe(i64::MIN + 1, 4, 4, &RULES);
+        let low = [(i64::MIN + 1, 1, 1), (i64::MIN + 2, 2, 2), (i64::MIN + 3, 3, 3)];
+        let mut clock = Clock::default();
+        low.iter().for_each(|(time, id, key)| clock.observe(*time, *id, *key, &RULES));
+        _ = clock.watermark(&RULES);
+    }
+}

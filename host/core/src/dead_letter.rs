@@ -1,0 +1,225 @@
+//! A dead letter, format 1: the refused operator's input byte for byte, and beside it in headers
+//! that begin with `pawl-` why, where and when.
+//!
+//! | header | meaning |
+//! |---|---|
+//! | `pawl-dlq` | format version, `1` |
+//! | `pawl-id` | hash of the root's id, the refused value, the path and the attempt |
+//! | `pawl-timestamp`, `pawl-first-timestamp` | when it failed last and first |
+//! | `pawl-pipeline`, `pawl-stage`, `pawl-operator`, `pawl-entry` | where; where to re-enter |
+//! | `pawl-operator-version`, `pawl-component`, `pawl-abi` | what refused it |
+//! | `pawl-class`, `pawl-disposition` | permanent, late; rejected, trap, timeout, memory, ... |
+//! | `pawl-error-kind`, `pawl-error-message` | why |
+//! | `pawl-retry-count`, `pawl-replay-count` | attempts in place; times sent back |
+//! | `pawl-topic`, `pawl-partition`, `pawl-offset`, `pawl-record-timestamp` | the root record |
+//! | `pawl-root` | the root's value, base64, where it differs from the value and fits |
+//! | `pawl-event-time`, `pawl-record-id`, `pawl-schema-version`, `pawl-epoch` | of the record |
+
+use crate::decision::PathStep;
+use crate::identity::{self, Id};
+use crate::record::{NO_TIME, Record, Records, Timestamp};
+use crate::spec::Spec;
+
+/// Version of the contract between host and operators that a dead letter names.
+pub const ABI: &str = "pawl:operator@0.1.0";
+
+/// Bytes of an error message at most.
+pub const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// Bytes of a root's value that is carried along at most.
+pub const ROOT_BYTES_MAX: usize = 64 * 1024;
+
+/// Why a record became a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// `permanent` or `late`.
+    pub class: &'static str,
+    /// `rejected`, `trap`, `timeout`, `memory`, `host-crash`.
+    pub disposition: String,
+    /// Short stable name.
+    pub kind: String,
+    /// For a person.
+    pub message: String,
+}
+
+/// The refused record and what it came from.
+pub struct Refused<'a> {
+    /// Columns of the refused record.
+    pub records: &'a Records,
+    /// Its row there.
+    pub row: usize,
+    /// Its id.
+    pub id: Id,
+    /// Its event time or `NO_TIME`.
+    pub event_time: Timestamp,
+    /// From the root down to it.
+    pub path: &'a [PathStep],
+    /// Index of the operator that refused it or before whose edge it failed.
+    pub operator: usize,
+    /// Id of the root.
+    pub root_id: Id,
+    /// Offset of the root row; for a tick, the offset behind the row before it.
+    pub offset: u64,
+    /// The root row, if the root is one: its columns and its row there.
+    pub root: Option<(&'a Records, usize)>,
+}
+
+/// Adds the dead letter to `out`. Returns its id: the same however often the host crashes.
+pub fn write(
+    out: &mut Records,
+    refused: &Refused<'_>,
+    cause: &Cause,
+    spec: &Spec,
+    epoch: u64,
+    now: Timestamp,
+) -> Id {
+    let value = refused.records.values.get(refused.row);
+    let id = id_of(refused, value);
+    let id_text = identity::hex_text(id);
+    let now = identity::text_of_time(now);
+    let own_id = refused.records.ids.get(refused.row).map(|id| String::from_utf8_lossy(id));
+    let record_id = own_id.unwrap_or_else(|| identity::hex_text(refused.id).into());
+    let operator = spec.operators.get(refused.operator);
+    let name = operator.map_or("", |operator| operator.name.as_str());
+    let event_time = text_of(refused.event_time);
+    let record_timestamp = refused
+        .root
+        .and_then(|(records, row)| records.timestamps.get(row))
+        .map(|time| text_of(*time))
+        .unwrap_or_default();
+    let root_value = refused.root.and_then(|(records, row)| records.values.get(row));
+    let root = match root_value {
+        Some(root) if Some(root) != value && root.len() <= ROOT_BYTES_MAX => Some(base64(root)),
+        _ => None,
+    };
+    let schema = schema_version(value);
+    let numbers = [refused.offset, u64::from(spec.task.partition), epoch].map(|n| n.to_string());
+    let mut headers: Vec<(&str, &[u8])> = own_headers(refused);
+    let metadata = [
+        ("pawl-dlq", "1"),
+        ("pawl-id", &id_text),
+        ("pawl-timestamp", &now),
+        ("pawl-first-timestamp", &now),
+        ("pawl-pipeline", &spec.pipeline),
+        ("pawl-stage", &spec.task.stage),
+        ("pawl-operator", name),
+        ("pawl-entry", name),
+        ("pawl-operator-version", operator.map_or("", |operator| operator.version.as_str())),
+        ("pawl-component", operator.map_or("", |operator| operator.component.as_str())),
+        ("pawl-abi", ABI),
+        ("pawl-class", cause.class),
+        ("pawl-disposition", &cause.disposition),
+        ("pawl-error-kind", &cause.kind),
+        ("pawl-error-message", bounded(&cause.message)),
+        ("pawl-retry-count", "0"),
+        ("pawl-replay-count", "0"),
+        ("pawl-topic", &spec.input),
+        ("pawl-partition", &numbers[1]),
+        ("pawl-offset", &numbers[0]),
+        ("pawl-record-timestamp", &record_timestamp),
+        ("pawl-event-time", &event_time),
+        ("pawl-record-id", &record_id),
+        ("pawl-schema-version", &schema),
+        ("pawl-epoch", &numbers[2]),
+    ];
+    headers.extend(metadata.iter().map(|(name, value)| (*name, value.as_bytes())));
+    if let Some(root) = &root {
+        headers.push(("pawl-root", root.as_bytes()));
+    }
+    out.push(Record {
+        key: refused.records.keys.get(refused.row),
+        value,
+        id: Some(id_text.as_bytes()),
+        event_time: refused.event_time,
+        timestamp: 0,
+        priority: refused.records.priorities.get(refused.row).copied().unwrap_or_default(),
+        headers: &headers,
+    });
+    id
+}
+
+fn id_of(refused: &Refused<'_>, value: Option<&[u8]>) -> Id {
+    let mut text = Vec::with_capacity(64);
+    text.extend_from_slice(&refused.root_id.to_le_bytes());
+    text.extend_from_slice(&refused.offset.to_le_bytes());
+    text.extend_from_slice(&value.map_or(0, identity::hash).to_le_bytes());
+    for step in refused.path {
+        text.extend_from_slice(&step.operator.to_le_bytes());
+        text.extend_from_slice(&step.index.to_le_bytes());
+    }
+    text.extend_from_slice(&(refused.operator as u16).to_le_bytes());
+    // The attempt: a record that was sent back and fails again is another dead letter.
+    text.extend_from_slice(&0u32.to_le_bytes());
+    identity::hash(&text)
+}
+
+/// The record's own headers; those that look like ours would be mistaken for metadata.
+fn own_headers<'a>(refused: &Refused<'a>) -> Vec<(&'a str, &'a [u8])> {
+    let headers = refused.records.headers.iter();
+    headers
+        .filter(|header| !header.name.starts_with("pawl-"))
+        .filter_map(|header| Some((header.name.as_str(), header.column.get(refused.row)?)))
+        .collect()
+}
+
+fn text_of(time: Timestamp) -> String {
+    if time == NO_TIME { String::new() } else { identity::text_of_time(time) }
+}
+
+/// `schema_version` at the top of a JSON payload, else empty. Looks at small payloads only.
+fn schema_version(value: Option<&[u8]>) -> String {
+    let Some(value) = value.filter(|value| value.len() <= ROOT_BYTES_MAX) else {
+        return String::new();
+    };
+    let json: Option<serde_json::Value> = serde_json::from_slice(value).ok();
+    match json.as_ref().and_then(|json| json.get("schema_version")) {
+        Some(serde_json::Value::Number(number)) => number.to_string(),
+        Some(serde_json::Value::String(text)) if text.len() <= 64 => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn bounded(text: &str) -> &str {
+    let mut end = text.len().min(MESSAGE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// Base64 with padding (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = DIGITS[(group >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_has_the_known_answers() {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let text = "ä".repeat(MESSAGE_BYTES_MAX);
+        assert_eq!(bounded(&text).len(), MESSAGE_BYTES_MAX);
+        let odd = format!("x{text}");
+        assert_eq!(bounded(&odd).len(), MESSAGE_BYTES_MAX - 1);
+    }
+}

@@ -1,0 +1,37 @@
+//! The rules of the stream, sans IO: what a task makes is a function of its input sequence.
+//!
+//! No file, clock, socket, thread or guest is known here; time comes in as an argument and
+//! operators stand behind one trait. The modules stand in the order in which data flows.
+
+pub mod column;
+pub mod record;
+
+pub mod identity;
+pub mod partition;
+
+pub mod decision;
+pub mod operator;
+
+pub mod counters;
+pub mod commit;
+
+pub mod clock;
+pub mod heard;
+pub mod window;
+
+pub mod dead_letter;
+pub mod spec;
+pub mod state;
+
+pub mod breaker;
+pub mod outbox;
+pub mod task;
+
+pub mod backoff;
+pub mod cadence;
+pub mod credit;
+pub mod laws;
+
+/// The number of the host's rules for ids, order, ticks, dedup, hashes and float settings. It
+/// changes when any of these does, and a host replays only its own number and the one before.
+pub const SEMANTICS: u32 = 1;

@@ -1,0 +1,711 @@
+//! The edge before an operator, and the guest call behind it: judges items in order, shows those
+//! that pass to the operator, turns what it returns into the items of the next edge.
+//!
+//! Order of judgement: id and event time present; duplicate; late; then the id is entered.
+
+use super::call;
+use super::effects::Effects;
+use super::rows::Work;
+use super::sheet::{NO_ID, Sheet, path_of};
+use super::{FailedCall, Stop, Task};
+use crate::dead_letter::{self, Cause, Refused};
+use crate::identity::{self, Id, IdSource};
+use crate::operator::{Batch, Emissions, Failure, Operator, Rejection, Verdict};
+use crate::record::{NO_TIME, PRIORITY_DEFAULT, Records, Timestamp};
+use crate::spec::{LateRoute, Route, TimeOrigin};
+use crate::window::Sight;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What an edge says of an item.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It is shown to the operator.
+    Pass,
+    /// Its id is still undecided in the current call.
+    Undecided,
+    /// It was dealt with: duplicate, late, refused.
+    Gone,
+}
+
+/// From what emissions were made.
+pub(super) enum Causes<'a> {
+    /// From these items of a sheet.
+    Items(&'a Sheet<'a>, &'a [u32]),
+    /// From a tick with this id and watermark.
+    Tick(Id, Timestamp),
+}
+
+impl Task {
+    /// Judges item `item` at edge `edge`.
+    pub(super) fn judge(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        item: usize,
+        work: &mut Work<'_>,
+    ) -> Judged {
+        let id = sheet.id(item);
+        let judges_time = edge == self.time_edge() && work.tick.is_none();
+        let time = self.time_of(edge, sheet, item);
+        if let Some(cause) = self.missing(edge, id, time, judges_time, sheet.row(item), work) {
+            self.refuse(edge, sheet, item, cause, work);
+            return Judged::Gone;
+        }
+        let horizon = self.horizon(edge);
+        if let Some(Some(window)) = self.state.windows.get(edge) {
+            match window.look(id, horizon) {
+                Sight::Undecided => return Judged::Undecided,
+                Sight::Seen => {
+                    self.count(edge, |counters| &mut counters.duplicate);
+                    return Judged::Gone;
+                }
+                Sight::New => {}
+            }
+            if judges_time && self.is_copy(time, work) {
+                self.count(edge, |counters| &mut counters.duplicate);
+                return Judged::Gone;
+            }
+        }
+        if judges_time
+            && let TimeOrigin::Records(rules) = self.spec.time
+        {
+            let key = sheet.columns.keys.get(sheet.base + item).map_or(id, identity::hash);
+            self.state.plain.clock.observe(time, id, key, &rules);
+        }
+        if judges_time && self.spec.time != TimeOrigin::None && time < self.state.plain.watermark {
+            self.late(edge, sheet, item, work);
+            return Judged::Gone;
+        }
+        if let Some(Some(window)) = self.state.windows.get_mut(edge)
+            && window.enter(id, time, horizon)
+        {
+            self.count(edge, |counters| &mut counters.evicted_early);
+        }
+        Judged::Pass
+    }
+
+    /// Shows the selected items to operator `edge`, and what it emits to those behind it.
+    pub(super) fn flush<O: Operator>(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        selected: &mut Vec<u32>,
+        work: &mut Work<'_>,
+        operators: &mut [O],
+    ) -> Result<(), Stop> {
+        if selected.is_empty() {
+            return Ok(());
+        }
+        let spec = Arc::clone(&self.spec);
+        let mut batch = std::mem::take(&mut self.scratch);
+        self.gather(edge, sheet, selected, &mut batch);
+        let called = match (operators.get_mut(edge), spec.operators.get(edge)) {
+            (Some(operator), Some(spec)) => call::process(operator, &batch, &spec.wiring),
+            _ => Err(Failure::Trap("there is no such operator".to_owned())),
+        };
+        self.scratch = batch;
+        let made = called.and_then(|called| {
+            let rejected = called.rejections.len() as u64;
+            self.reject(edge, sheet, selected, called.rejections, work);
+            let absorbed = selected.len() as u64 - rejected.min(selected.len() as u64);
+            self.add(edge, absorbed, |counters| &mut counters.absorbed);
+            self.emit(edge, &Causes::Items(sheet, selected), called.emissions, work)
+        });
+        let next = match made {
+            Ok(next) => next,
+            Err(failure) => {
+                return Err(self.failed(edge, sheet, selected, failure, work));
+            }
+        };
+        selected.clear();
+        match next {
+            Some(next) => self.onward(edge + 1, next, work, operators),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes items to edge `edge`: into the queue before the edge that judges time, else to its
+    /// operator at once.
+    pub(super) fn onward<O: Operator>(
+        &mut self,
+        edge: usize,
+        next: Arc<Sheet<'static>>,
+        work: &mut Work<'_>,
+        operators: &mut [O],
+    ) -> Result<(), Stop> {
+        if work.in_head && edge == self.time_edge() {
+            let next = Arc::try_unwrap(next).unwrap_or_else(|shared| (*shared).clone());
+            work.queue.append(next);
+            return Ok(());
+        }
+        self.feed(edge, &next, work, operators)
+    }
+
+    /// Takes all items that go on to operator `edge`, in calls that no undecided id spans.
+    pub(super) fn feed<O: Operator>(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        work: &mut Work<'_>,
+        operators: &mut [O],
+    ) -> Result<(), Stop> {
+        let mut selected = Vec::with_capacity(sheet.len());
+        self.begin_call(edge);
+        let mut item = 0;
+        while item < sheet.len() {
+            if !sheet.goes_on(item) {
+                item += 1;
+                continue;
+            }
+            match self.judge(edge, sheet, item, work) {
+                Judged::Undecided => {
+                    self.flush(edge, sheet, &mut selected, work, operators)?;
+                    self.begin_call(edge);
+                    continue;
+                }
+                Judged::Gone => {}
+                Judged::Pass => self.select(edge, sheet, item, &mut selected, work),
+            }
+            if self.is_full(edge, sheet, &selected) {
+                self.flush(edge, sheet, &mut selected, work, operators)?;
+                self.begin_call(edge);
+            }
+            item += 1;
+        }
+        self.flush(edge, sheet, &mut selected, work, operators)
+    }
+
+    pub(super) fn begin_call(&mut self, edge: usize) {
+        if let Some(Some(window)) = self.state.windows.get_mut(edge) {
+            window.begin_call();
+        }
+    }
+
+    /// An item passed the edge: it is shown, unless a decision says that it is dead.
+    pub(super) fn select(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        item: usize,
+        selected: &mut Vec<u32>,
+        work: &mut Work<'_>,
+    ) {
+        let dead = work.dead.iter().position(|dead| {
+            !dead.applied
+                && dead.row == sheet.row(item)
+                && dead.path.len() == edge_depth(sheet, item)
+                && dead.path == path_of(sheet.steps_of(item))
+                && dead.operator(edge)
+        });
+        let Some(dead) = dead.and_then(|at| work.dead.get_mut(at)) else {
+            selected.push(item as u32);
+            return;
+        };
+        dead.applied = true;
+        let cause = dead.cause.clone();
+        self.withdraw(edge, sheet.id(item));
+        self.refuse(edge, sheet, item, cause, work);
+    }
+
+    /// Whether a call must not take more.
+    pub(super) fn is_full(&self, edge: usize, sheet: &Sheet<'_>, selected: &[u32]) -> bool {
+        let isolated = self.isolation.is_some_and(|isolation| {
+            isolation.operator == edge && self.position() < isolation.until
+        });
+        if isolated && !selected.is_empty() || selected.len() >= self.spec.call_records_max {
+            return true;
+        }
+        let (Some(first), Some(last)) = (selected.first(), selected.last()) else { return false };
+        let ends = &sheet.columns.values.ends;
+        let end = |item: u32| ends.get(sheet.base + item as usize).copied().unwrap_or(0);
+        (end(*last).saturating_sub(end(*first))) as usize >= self.spec.call_bytes_max
+    }
+
+    fn time_of(&self, edge: usize, sheet: &Sheet<'_>, item: usize) -> Timestamp {
+        match self.spec.operators.get(edge) {
+            Some(operator) => operator.edge.time.read(&sheet.columns, sheet.base + item),
+            None => NO_TIME,
+        }
+    }
+
+    /// Why the edge cannot let the item through, if it cannot.
+    fn missing(
+        &self,
+        edge: usize,
+        id: Id,
+        time: Timestamp,
+        judges_time: bool,
+        row: u32,
+        work: &Work<'_>,
+    ) -> Option<Cause> {
+        let refused = |kind: &str, message: String| {
+            Some(Cause {
+                class: "permanent",
+                disposition: "rejected".to_owned(),
+                kind: kind.to_owned(),
+                message,
+            })
+        };
+        if id == NO_ID {
+            let source = self.spec.operators.get(edge).map(|operator| &operator.edge.id);
+            return refused("no-id", format!("the record has no id in {source:?}"));
+        }
+        if !judges_time || self.spec.time == TimeOrigin::None {
+            return None;
+        }
+        if time == NO_TIME {
+            let source = self.spec.operators.get(edge).map(|operator| &operator.edge.time);
+            return refused("no-event-time", format!("no event time could be read from {source:?}"));
+        }
+        let TimeOrigin::Records(rules) = self.spec.time else { return None };
+        let logged = work.root(row).and_then(|(records, row)| records.timestamps.get(row).copied());
+        let bound = logged?.saturating_add(rules.jump_max);
+        if time <= bound {
+            return None;
+        }
+        let (time, bound) = (identity::text_of_time(time), identity::text_of_time(bound));
+        refused("event-time-ahead", format!("the event time {time} lies behind {bound}"))
+    }
+
+    /// Below this event time the window of an edge forgets ids.
+    pub(super) fn horizon(&self, edge: usize) -> Timestamp {
+        let dedup = self.spec.operators.get(edge).and_then(|operator| operator.edge.dedup);
+        let watermark = match edge.cmp(&self.time_edge()) {
+            std::cmp::Ordering::Less => NO_TIME,
+            std::cmp::Ordering::Equal => self.state.plain.watermark,
+            std::cmp::Ordering::Greater => {
+                self.state.plain.operator_watermarks.get(edge).copied().unwrap_or(NO_TIME)
+            }
+        };
+        match dedup {
+            Some(dedup) if watermark != NO_TIME => watermark.saturating_sub(dedup.horizon),
+            _ => NO_TIME,
+        }
+    }
+
+    /// On a transport that may write twice: a row behind the watermark heard from its own
+    /// producer can only be a copy.
+    fn is_copy(&self, time: Timestamp, work: &Work<'_>) -> bool {
+        self.spec.copies
+            && work.producer.is_some_and(|producer| {
+                let heard = self.state.plain.heard.watermark_of(producer);
+                heard != NO_TIME && time < heard
+            })
+    }
+
+    fn late(&mut self, edge: usize, sheet: &Sheet<'_>, item: usize, work: &mut Work<'_>) {
+        self.count(edge, |counters| &mut counters.late);
+        let row = sheet.row(item);
+        work.failed(row);
+        match self.spec.late {
+            LateRoute::Drop => {}
+            LateRoute::DeadLetter => {
+                let watermark = identity::text_of_time(self.state.plain.watermark);
+                let cause = Cause {
+                    class: "late",
+                    disposition: "rejected".to_owned(),
+                    kind: "late".to_owned(),
+                    message: format!("the event time lies behind the watermark {watermark}"),
+                };
+                self.letter(edge, sheet, item, &cause, work);
+            }
+            LateRoute::Topic(topic) => {
+                let (records, at, id) = (&sheet.columns, sheet.base + item, sheet.id(item));
+                work.effects().side(row, topic, |side| {
+                    copy_record(records, at, id, side);
+                    id
+                });
+            }
+        }
+    }
+
+    /// The item is a dead letter.
+    pub(super) fn refuse(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        item: usize,
+        cause: Cause,
+        work: &mut Work<'_>,
+    ) {
+        self.count(edge, |counters| &mut counters.dead_lettered);
+        work.failed(sheet.row(item));
+        self.letter(edge, sheet, item, &cause, work);
+    }
+
+    fn letter(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        item: usize,
+        cause: &Cause,
+        work: &mut Work<'_>,
+    ) {
+        let spec = Arc::clone(&self.spec);
+        let name = spec.operators.get(edge).map_or("", |operator| operator.name.as_str());
+        let counted = format!("{name}/{}", cause.kind);
+        *self.state.plain.counters.dead_letters.entry(counted).or_default() += 1;
+        let row = sheet.row(item);
+        let offset = work.offset(row);
+        let path = sheet.path(item);
+        let root_id = work
+            .tick
+            .map(|(id, _)| id)
+            .unwrap_or_else(|| identity::of_position(&spec.input, spec.task.partition, offset));
+        let event_time = self.time_of(edge, sheet, item);
+        let (epoch, now) = (self.epoch, self.now);
+        let refused = Refused {
+            records: &sheet.columns,
+            row: sheet.base + item,
+            id: if sheet.id(item) == NO_ID { root_id } else { sheet.id(item) },
+            event_time,
+            path: &path,
+            operator: edge,
+            root_id,
+            offset,
+            root: work.root(row),
+        };
+        work.effects().side(row, spec.dead_letters, |side| {
+            dead_letter::write(side, &refused, cause, &spec, epoch, now)
+        });
+    }
+
+    fn reject(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        selected: &[u32],
+        rejections: Vec<Rejection>,
+        work: &mut Work<'_>,
+    ) {
+        for rejection in rejections {
+            let Some(item) = selected.get(rejection.row as usize) else { continue };
+            let item = *item as usize;
+            if rejection.verdict == Verdict::Discard {
+                self.count(edge, |counters| &mut counters.discarded);
+                let spec = Arc::clone(&self.spec);
+                let name = spec.operators.get(edge).map_or("", |operator| operator.name.as_str());
+                let kind = format!("{name}/{}", rejection.kind);
+                *self.state.plain.counters.discarded.entry(kind).or_default() += 1;
+                continue;
+            }
+            self.withdraw(edge, sheet.id(item));
+            let cause = Cause {
+                class: "permanent",
+                disposition: "rejected".to_owned(),
+                kind: rejection.kind,
+                message: rejection.message,
+            };
+            self.refuse(edge, sheet, item, cause, work);
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, edge: usize, id: Id) {
+        if let Some(Some(window)) = self.state.windows.get_mut(edge) {
+            window.withdraw(id);
+        }
+    }
+
+    /// Copies the selected items into the batch that the guest gets.
+    fn gather(&self, edge: usize, sheet: &Sheet<'_>, selected: &[u32], batch: &mut Batch) {
+        let columns = &sheet.columns;
+        let wants = self.spec.operators.get(edge).map(|operator| &operator.wiring.wants);
+        let wants = wants.map(Vec::as_slice).unwrap_or_default();
+        batch.keys.clear();
+        batch.values.clear();
+        batch.event_times.clear();
+        batch.headers.resize_with(wants.len(), Default::default);
+        batch.headers.iter_mut().for_each(|column| column.clear());
+        // An item without event time shows the log's clock instead: the contract knows no null.
+        let times = match columns.event_times.is_empty() {
+            true => &columns.timestamps,
+            false => &columns.event_times,
+        };
+        let source = self.spec.operators.get(edge).map(|operator| &operator.edge.time);
+        let plain = matches!(source, Some(crate::identity::TimeSource::Own)) || edge > 0;
+        let mut at = 0;
+        while let Some(first) = selected.get(at).copied() {
+            let mut end = at + 1;
+            while selected.get(end).is_some_and(|item| *item == first + (end - at) as u32) {
+                end += 1;
+            }
+            let (from, to) = (sheet.base + first as usize, sheet.base + first as usize + end - at);
+            batch.keys.extend_rows(&columns.keys, from, to);
+            batch.values.extend_rows(&columns.values, from, to);
+            if plain {
+                batch.event_times.extend_from_slice(times.get(from..to).unwrap_or_default());
+            } else {
+                batch.event_times.extend((from..to).map(|row| {
+                    let time = source.map_or(NO_TIME, |source| source.read(columns, row));
+                    let logged = columns.timestamps.get(row).copied().unwrap_or(0);
+                    if time == NO_TIME { logged } else { time }
+                }));
+            }
+            for (name, column) in wants.iter().zip(&mut batch.headers) {
+                match columns.header(name) {
+                    Some(header) => column.extend_rows(header, from, to),
+                    None => column.push_nulls(to - from),
+                }
+            }
+            at = end;
+        }
+    }
+
+    /// Turns emissions into the items of the next edge and into what goes to topics.
+    pub(super) fn emit(
+        &mut self,
+        edge: usize,
+        causes: &Causes<'_>,
+        emissions: Emissions,
+        work: &mut Work<'_>,
+    ) -> Result<Option<Arc<Sheet<'static>>>, Failure> {
+        if emissions.is_empty() {
+            return Ok(None);
+        }
+        let spec = Arc::clone(&self.spec);
+        let Some(operator) = spec.operators.get(edge) else { return Ok(None) };
+        self.check_times(edge, causes, &emissions)?;
+        let count = emissions.len();
+        let mut sheet = Sheet::empty(edge + 1);
+        sheet.ids.reserve(count);
+        sheet.rows.reserve(count);
+        sheet.steps.reserve(count * (edge + 1));
+        let next_id = spec.operators.get(edge + 1).map(|next| &next.edge.id);
+        let (mut index, mut last) = (0, None);
+        for emission in 0..count {
+            let cause = emissions.causes.get(emission).copied();
+            index = if cause == last { index } else { 0 };
+            last = cause;
+            let (cause_id, row) = match causes {
+                Causes::Items(from, selected) => {
+                    let item = cause.and_then(|row| selected.get(row as usize)).copied();
+                    let item = item.unwrap_or(0) as usize;
+                    sheet.push_steps(Some((from, item)), index);
+                    (from.id(item), from.row(item))
+                }
+                Causes::Tick(id, _) => {
+                    sheet.push_steps(None, index);
+                    (*id, 0)
+                }
+            };
+            let given = emissions.ids.get(emission).map(identity::hash);
+            sheet.ids.push(given.unwrap_or_else(|| {
+                identity::derived(cause_id, operator.seed, index)
+            }));
+            sheet.rows.push(row);
+            index += 1;
+        }
+        let outputs = emissions.outputs.clone();
+        sheet.columns = Cow::Owned(columns_of(operator, causes, emissions));
+        if let Some(source) = next_id.filter(|id| !matches!(id, IdSource::Own | IdSource::Position))
+        {
+            for (emission, id) in sheet.ids.iter_mut().enumerate() {
+                *id = source.read(&sheet.columns, emission).unwrap_or(NO_ID);
+            }
+        }
+        Ok(self.route(edge, sheet, &outputs, work))
+    }
+
+    /// Sends items to topics; returns those that go on to the next operator.
+    fn route(
+        &mut self,
+        edge: usize,
+        mut sheet: Sheet<'static>,
+        outputs: &[u8],
+        work: &mut Work<'_>,
+    ) -> Option<Arc<Sheet<'static>>> {
+        let spec = Arc::clone(&self.spec);
+        let operator = spec.operators.get(edge)?;
+        let route_of = |output: u8| {
+            operator.routes.get(usize::from(output)).copied().unwrap_or(Route::Unconnected)
+        };
+        let count = sheet.len();
+        if outputs.is_empty() && route_of(0) == Route::Next {
+            return Some(Arc::new(sheet));
+        }
+        let routes = (0..count).map(|item| route_of(outputs.get(item).copied().unwrap_or(0)));
+        let onward: Vec<bool> = routes.clone().map(|route| route == Route::Next).collect();
+        let any_onward = onward.contains(&true);
+        if any_onward {
+            sheet.onward = Some(onward);
+        }
+        let sheet = Arc::new(sheet);
+        let shared = work.effects().share(Arc::clone(&sheet));
+        for (item, route) in routes.enumerate() {
+            match route {
+                Route::Next => {}
+                Route::Topic(topic) => work.effects().emit(sheet.row(item), shared, item, topic),
+                Route::Unconnected => {
+                    let kind = format!("{}/unconnected", operator.name);
+                    *self.state.plain.counters.discarded.entry(kind).or_default() += 1;
+                }
+            }
+        }
+        any_onward.then_some(sheet)
+    }
+
+    /// No emission lies further behind the watermark than `delay`, or further ahead than `ahead`.
+    fn check_times(
+        &self,
+        edge: usize,
+        causes: &Causes<'_>,
+        emissions: &Emissions,
+    ) -> Result<(), Failure> {
+        if edge < self.time_edge() || self.spec.time == TimeOrigin::None {
+            return Ok(());
+        }
+        let Some(operator) = self.spec.operators.get(edge) else { return Ok(()) };
+        let (delay, ahead) = (operator.wiring.delay as i64, operator.wiring.ahead as i64);
+        let watermarks = &self.state.plain.operator_watermarks;
+        let watermark = watermarks.get(edge).copied().unwrap_or(NO_TIME);
+        let low = watermark.saturating_sub(delay);
+        for (emission, time) in emissions.event_times.iter().enumerate() {
+            if watermark != NO_TIME && *time < low {
+                let (time, low) = (identity::text_of_time(*time), identity::text_of_time(low));
+                let what = format!("emits at {time}, which lies behind {low} (its delay: {delay})");
+                return Err(Failure::BadReturn(what));
+            }
+            let from = match causes {
+                Causes::Tick(_, watermark) => *watermark,
+                Causes::Items(sheet, selected) => {
+                    let row = emissions.causes.get(emission).copied().unwrap_or(0) as usize;
+                    let item = selected.get(row).copied().unwrap_or(0) as usize;
+                    self.time_of(edge, sheet, item)
+                }
+            };
+            if from != NO_TIME && *time > from.saturating_add(ahead) {
+                let (time, from) = (identity::text_of_time(*time), identity::text_of_time(from));
+                let what = format!("emits at {time}, more than {ahead} ms ahead of {from}");
+                return Err(Failure::BadReturn(what));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(
+        &self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        selected: &[u32],
+        failure: Failure,
+        work: &Work<'_>,
+    ) -> Stop {
+        let item = selected.first().copied().unwrap_or(0) as usize;
+        Stop::Call(Box::new(FailedCall {
+            operator: edge,
+            failure,
+            advance: false,
+            alone: selected.len() == 1,
+            quiet: self.is_quiet(),
+            position: work.offset(sheet.row(item)),
+            tick: work.tick.map(|_| self.state.plain.progress.ticks),
+            path: sheet.path(item),
+            until: work.end().max(self.position()) + 1,
+        }))
+    }
+
+    fn count(
+        &mut self,
+        edge: usize,
+        which: impl Fn(&mut crate::counters::EdgeCounters) -> &mut u64,
+    ) {
+        self.add(edge, 1, which);
+    }
+
+    fn add(
+        &mut self,
+        edge: usize,
+        count: u64,
+        which: impl Fn(&mut crate::counters::EdgeCounters) -> &mut u64,
+    ) {
+        if let Some(counters) = self.state.plain.counters.edges.get_mut(edge) {
+            *which(counters) += count;
+        }
+    }
+}
+
+/// How many real steps lead to an item (fewer than its level below a tick).
+fn edge_depth(sheet: &Sheet<'_>, item: usize) -> usize {
+    path_of(sheet.steps_of(item)).len()
+}
+
+/// The columns of the items that emissions become: headers that are set, and those inherited.
+fn columns_of(
+    operator: &crate::spec::OperatorSpec,
+    causes: &Causes<'_>,
+    emissions: Emissions,
+) -> Records {
+    let count = emissions.len();
+    let Emissions { keys, values, event_times, causes: rows, mut ids, .. } = emissions;
+    if ids.is_empty() {
+        ids.push_nulls(count);
+    }
+    let cause_of = |emission: usize| match causes {
+        Causes::Items(sheet, selected) => {
+            let row = rows.get(emission).copied().unwrap_or(0) as usize;
+            let item = selected.get(row).copied().unwrap_or(0) as usize;
+            Some((*sheet, sheet.base + item))
+        }
+        Causes::Tick(..) => None,
+    };
+    let priorities = if emissions.priorities.len() == count {
+        emissions.priorities
+    } else {
+        let priority = |(sheet, row): (&Sheet<'_>, usize)| sheet.columns.priorities.get(row).copied();
+        let of = |emission| cause_of(emission).and_then(priority).unwrap_or(PRIORITY_DEFAULT);
+        (0..count).map(of).collect()
+    };
+    let sets = &operator.wiring.sets;
+    let mut records = Records {
+        keys,
+        values,
+        ids,
+        event_times,
+        timestamps: Vec::new(),
+        priorities,
+        headers: Vec::new(),
+    };
+    for (name, column) in sets.iter().zip(emissions.headers) {
+        records.headers.push(crate::record::Header { name: name.clone(), column });
+    }
+    if operator.wiring.inherits_headers
+        && let Causes::Items(sheet, _) = causes
+    {
+        for header in &sheet.columns.headers {
+            if sets.contains(&header.name) || header.name.starts_with("pawl-") {
+                continue;
+            }
+            let mut column = crate::column::ByteColumn::default();
+            for emission in 0..count {
+                column.push(cause_of(emission).and_then(|(_, row)| header.column.get(row)));
+            }
+            records.headers.push(crate::record::Header { name: header.name.clone(), column });
+        }
+    }
+    records
+}
+
+/// Copies one record, with its id as it goes out.
+fn copy_record(from: &Records, row: usize, id: Id, to: &mut Records) {
+    let hex = identity::hex(id);
+    let headers = from.headers.iter();
+    let headers: Vec<(&str, &[u8])> = headers
+        .filter_map(|header| Some((header.name.as_str(), header.column.get(row)?)))
+        .collect();
+    to.push(crate::record::Record {
+        key: from.keys.get(row),
+        value: from.values.get(row),
+        id: Some(from.ids.get(row).unwrap_or(&hex)),
+        event_time: from.event_times.get(row).copied().unwrap_or(NO_TIME),
+        timestamp: 0,
+        priority: from.priorities.get(row).copied().unwrap_or(PRIORITY_DEFAULT),
+        headers: &headers,
+    });
+}
+
+/// Both lists of effects of a run.
+pub(super) struct BothEffects {
+    pub head: Effects,
+    pub tail: Effects,
+}

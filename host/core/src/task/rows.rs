@@ -1,0 +1,292 @@
+//! A run of data rows: through the operators before the edge that judges time in bulk, then from
+//! that edge on in calls that no tick spans; each row is finished in order, with all it made.
+
+use super::edge::{BothEffects, Judged};
+use super::effects::Effects;
+use super::sheet::{NO_ID, Sheet};
+use super::{Stop, Task, decide};
+use crate::dead_letter::Cause;
+use crate::decision::{DecisionKind, PathStep};
+use crate::identity::{self, Id, IdSource};
+use crate::laws::{Law, Violation};
+use crate::operator::Operator;
+use crate::record::{LogBatch, NO_TIME, Offset, Producer, Records, Timestamp};
+use crate::spec::TimeOrigin;
+use std::borrow::Cow;
+
+/// What is under way: a run of rows, or a tick.
+pub(super) struct Work<'a> {
+    /// The input's columns and the first row of the run there; none at a tick.
+    input: Option<(&'a Records, usize)>,
+    /// Who wrote the rows.
+    pub producer: Option<&'a Producer>,
+    /// Offset of the first row; at a tick, of the row behind it.
+    first: Offset,
+    /// Rows of the run.
+    rows: usize,
+    /// Id and watermark of the tick, if it is one.
+    pub tick: Option<(Id, Timestamp)>,
+    /// Operators before the edge that judges time are at work.
+    pub in_head: bool,
+    /// What waits before that edge.
+    pub queue: Sheet<'static>,
+    /// Items that decisions say are dead.
+    pub dead: Vec<DeadItem>,
+    effects: BothEffects,
+    failed: Vec<bool>,
+}
+
+/// An item that a decision says is dead.
+pub(super) struct DeadItem {
+    pub row: u32,
+    pub path: Vec<PathStep>,
+    pub cause: Cause,
+    pub applied: bool,
+}
+
+impl DeadItem {
+    /// Whether it is dead before operator `edge`: the one behind the last step of its path, or
+    /// the first of the chain.
+    pub fn operator(&self, edge: usize) -> bool {
+        self.path.last().map_or(edge == 0, |step| usize::from(step.operator) + 1 == edge)
+    }
+}
+
+impl<'a> Work<'a> {
+    /// A tick before the row at `position`.
+    pub fn of_tick(id: Id, watermark: Timestamp, position: Offset) -> Work<'static> {
+        Work {
+            input: None,
+            producer: None,
+            first: position,
+            rows: 0,
+            tick: Some((id, watermark)),
+            in_head: false,
+            queue: Sheet::empty(0),
+            dead: Vec::new(),
+            effects: BothEffects { head: Effects::default(), tail: Effects::default() },
+            failed: Vec::new(),
+        }
+    }
+
+    pub fn effects(&mut self) -> &mut Effects {
+        if self.in_head { &mut self.effects.head } else { &mut self.effects.tail }
+    }
+
+    /// Offset of a row of the run.
+    pub fn offset(&self, row: u32) -> Offset {
+        self.first + u64::from(row)
+    }
+
+    /// Offset behind the last row.
+    pub fn end(&self) -> Offset {
+        self.first + self.rows as u64
+    }
+
+    /// The root row of an item.
+    pub fn root(&self, row: u32) -> Option<(&'a Records, usize)> {
+        self.input.map(|(records, first)| (records, first + row as usize))
+    }
+
+    /// Notes that something of a row failed, for the breaker.
+    pub fn failed(&mut self, row: u32) {
+        if let Some(failed) = self.failed.get_mut(row as usize) {
+            *failed = true;
+        }
+    }
+}
+
+impl Task {
+    /// Deals with `rows` data rows of `input` from its data row `first` on. Returns how many: it
+    /// may stop short at a row when much waits to be committed.
+    pub(super) fn rows<O: Operator>(
+        &mut self,
+        input: &LogBatch,
+        first: usize,
+        rows: usize,
+        operators: &mut [O],
+    ) -> Result<u64, Stop> {
+        let source = self.source_sheet(input, first, rows);
+        let mut work = Work {
+            input: Some((&input.records, first)),
+            producer: input.producer.as_ref(),
+            first: self.position(),
+            rows,
+            tick: None,
+            in_head: self.time_edge() > 0,
+            queue: Sheet::empty(self.time_edge()),
+            dead: self.dead_in_run(rows),
+            effects: BothEffects { head: Effects::default(), tail: Effects::default() },
+            failed: vec![false; rows],
+        };
+        if work.in_head {
+            self.feed(0, &source, &mut work, operators)?;
+            work.effects.head.sort();
+            work.in_head = false;
+            let queue = std::mem::replace(&mut work.queue, Sheet::empty(0));
+            self.tail(&queue, &mut work, operators)
+        } else {
+            self.tail(&source, &mut work, operators)
+        }
+    }
+
+    /// From the edge that judges time on: calls that end where a tick is due.
+    fn tail<O: Operator>(
+        &mut self,
+        sheet: &Sheet<'_>,
+        work: &mut Work<'_>,
+        operators: &mut [O],
+    ) -> Result<u64, Stop> {
+        let edge = self.time_edge();
+        let mut selected: Vec<u32> = Vec::with_capacity(sheet.len());
+        let (mut item, mut finished) = (0, 0u32);
+        let rows = work.rows as u32;
+        self.begin_call(edge);
+        for row in 0..rows {
+            while item < sheet.len() && sheet.row(item) == row {
+                match self.judge(edge, sheet, item, work) {
+                    Judged::Undecided => {
+                        self.flush(edge, sheet, &mut selected, work, operators)?;
+                        self.begin_call(edge);
+                        continue;
+                    }
+                    Judged::Gone => {}
+                    Judged::Pass => self.select(edge, sheet, item, &mut selected, work),
+                }
+                item += 1;
+                if self.is_full(edge, sheet, &selected) {
+                    self.flush(edge, sheet, &mut selected, work, operators)?;
+                    self.finish(&mut finished, row, work)?;
+                    self.begin_call(edge);
+                }
+            }
+            let due = self.due_watermark();
+            if due.is_some() || row + 1 == rows {
+                self.flush(edge, sheet, &mut selected, work, operators)?;
+                self.finish(&mut finished, row + 1, work)?;
+                if let Some(due) = due {
+                    self.tick_to(due, operators)?;
+                }
+                self.settle_windows();
+                self.begin_call(edge);
+            }
+        }
+        Ok(u64::from(finished))
+    }
+
+    /// Finishes the rows up to `end`, in order.
+    fn finish(&mut self, finished: &mut u32, end: u32, work: &mut Work<'_>) -> Result<(), Stop> {
+        work.effects.tail.sort();
+        while *finished < end {
+            self.finish_row(*finished, work)?;
+            *finished += 1;
+        }
+        work.effects.head.clear_delivered();
+        work.effects.tail.clear_delivered();
+        Ok(())
+    }
+
+    /// The row has its outcome: what it made goes out, and the position moves behind it.
+    fn finish_row(&mut self, row: u32, work: &mut Work<'_>) -> Result<(), Stop> {
+        let muted = self.muted();
+        let mut sum = self.state.plain.output_sum;
+        let (outbox, partition) = (&mut self.outbox, self.spec.task.partition);
+        let mut out = |r: &crate::outbox::Row<'_>| sum = sum.wrapping_add(outbox.add(r, muted));
+        work.effects.head.deliver(row, partition, &mut out);
+        work.effects.tail.deliver(row, partition, &mut out);
+        let plain = &mut self.state.plain;
+        plain.output_sum = sum;
+        if let Some((records, at)) = work.root(row) {
+            let hash = identity::row_hash(0, records, at, records.ids.get(at));
+            plain.input_sum = plain.input_sum.wrapping_add(hash);
+        }
+        plain.counters.records_in += 1;
+        let failed = work.failed.get(row as usize).copied().unwrap_or(false);
+        plain.breaker.note(failed, &self.spec.breaker);
+        let position = plain.progress.position;
+        plain.progress.position += 1;
+        self.pop_dead(position, None, work, row)?;
+        self.root_done()
+    }
+
+    /// Takes the decisions of a finished root off the list: each must have met its item.
+    pub(super) fn pop_dead(
+        &mut self,
+        position: Offset,
+        tick: Option<u64>,
+        work: &Work<'_>,
+        row: u32,
+    ) -> Result<(), Stop> {
+        while let Some(decision) = self.stored.front() {
+            let DecisionKind::Dead { tick: at, .. } = &decision.kind else { break };
+            if decision.position != position || *at != tick {
+                break;
+            }
+            self.stored.pop_front();
+            self.state.plain.progress.decisions += 1;
+        }
+        let unmet = work.dead.iter().find(|dead| dead.row == row && !dead.applied);
+        if unmet.is_some() && !self.tolerant {
+            let what = format!("a decision says that {position} is dead, but no such item came by");
+            return Err(Stop::Law(Violation::of(Law::Dt1, what)));
+        }
+        Ok(())
+    }
+
+    /// The watermark that is due, if it is not the one that the edge has.
+    pub(super) fn due_watermark(&self) -> Option<Timestamp> {
+        let TimeOrigin::Records(rules) = &self.spec.time else { return None };
+        let due = self.state.plain.clock.watermark(rules);
+        (due != NO_TIME && due > self.state.plain.watermark).then_some(due)
+    }
+
+    /// Between roots: seals window segments and gives back what time has passed.
+    pub(super) fn settle_windows(&mut self) {
+        for edge in 0..self.state.windows.len() {
+            let horizon = self.horizon(edge);
+            if let Some(Some(window)) = self.state.windows.get_mut(edge) {
+                window.settle(horizon);
+            }
+        }
+    }
+
+    /// The rows as items of the first edge.
+    fn source_sheet<'b>(&self, input: &'b LogBatch, first: usize, rows: usize) -> Sheet<'b> {
+        let records = &input.records;
+        let (topic, partition) = (&self.spec.input, self.spec.task.partition);
+        let source = self.spec.operators.first().map(|operator| &operator.edge.id);
+        let position = self.position();
+        let id_of = |row: usize| {
+            let here = || identity::of_position(topic, partition, position + row as u64);
+            match source {
+                None | Some(IdSource::Position) => here(),
+                Some(IdSource::Own) => {
+                    IdSource::Own.read(records, first + row).unwrap_or_else(here)
+                }
+                Some(source) => source.read(records, first + row).unwrap_or(NO_ID),
+            }
+        };
+        Sheet {
+            columns: Cow::Borrowed(records),
+            base: first,
+            ids: (0..rows).map(id_of).collect(),
+            rows: (0..rows as u32).collect(),
+            level: 0,
+            steps: Vec::new(),
+            onward: None,
+        }
+    }
+
+    fn dead_in_run(&self, rows: usize) -> Vec<DeadItem> {
+        let position = self.position();
+        let end = position + rows as u64;
+        let run = self.stored.iter().take_while(|d| decide::is_dead(d) && d.position < end);
+        run.filter_map(|decision| match &decision.kind {
+            DecisionKind::Dead { tick: None, .. } if decision.position >= position => {
+                decide::dead_item(decision, (decision.position - position) as u32)
+            }
+            _ => None,
+        })
+        .collect()
+    }
+}

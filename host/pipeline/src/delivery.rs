@@ -1,0 +1,154 @@
+//! What a pipeline promises, edge by edge, and how much memory it may take: what `pawl check`
+//! prints before anything runs. Promises nothing that the design does not.
+
+use crate::edge::Dedup;
+use crate::pipeline::{AtMax, Late, Pipeline, Stage, Transport};
+use std::fmt::Write;
+
+/// Bytes of one id in a dedup window, as measured at most.
+const BYTES_PER_ID: u64 = 64;
+
+/// One row of the delivery table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Where from.
+    pub from: String,
+    /// Where to.
+    pub to: String,
+    /// What is promised.
+    pub holds: String,
+    /// What the promise rests on.
+    pub by_what: String,
+}
+
+/// The delivery table of a pipeline, stages in the order of the flow.
+pub fn delivery(pipeline: &Pipeline) -> Vec<DeliveryRow> {
+    let mut rows = Vec::new();
+    for topic in pipeline.external_topics() {
+        if !pipeline.readers(topic).is_empty() {
+            rows.push(row("outside".to_owned(), format!("topic {topic}"), PRODUCER));
+        }
+    }
+    for stage in pipeline.upstream_first() {
+        stage_rows(pipeline, stage, &mut rows);
+    }
+    for topic in pipeline.internal_topics() {
+        if pipeline.readers(topic).is_empty() {
+            rows.push(row(format!("topic {topic}"), "outside".to_owned(), OUTSIDERS));
+        }
+    }
+    let dead = format!("topic {}", pipeline.dead_letters.topic);
+    rows.push(row(dead, "outside".to_owned(), OUTSIDERS));
+    rows
+}
+
+/// The delivery table as text, one row a line, columns aligned.
+pub fn delivery_text(pipeline: &Pipeline) -> String {
+    let titles = row("from".to_owned(), "to".to_owned(), ("what holds", "by what"));
+    let mut rows = vec![titles];
+    rows.extend(delivery(pipeline));
+    let width = |cell: fn(&DeliveryRow) -> &String| {
+        rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0)
+    };
+    let (from, to, holds) = (width(|r| &r.from), width(|r| &r.to), width(|r| &r.holds));
+    let mut text = String::new();
+    for row in &rows {
+        let DeliveryRow { from: source, to: target, holds: promise, by_what } = row;
+        writeln!(text, "{source:from$}  {target:to$}  {promise:holds$}  {by_what}")
+            .expect("writing into a string cannot fail");
+    }
+    text
+}
+
+/// What each stage may take of the host's memory, over all partitions, in words.
+pub fn memory_estimates(pipeline: &Pipeline) -> Vec<String> {
+    let mut lines = Vec::new();
+    for stage in pipeline.upstream_first() {
+        let tasks =
+            pipeline.topics.get(&stage.input).map_or(1, |topic| u64::from(topic.partitions));
+        for operator in &stage.operators {
+            let guest = mebibytes(tasks.saturating_mul(operator.limits.memory_bytes_max));
+            let mut line = format!(
+                "{}/{}: {tasks} instances, together at most {guest} MiB of guest memory",
+                stage.name, operator.name
+            );
+            if let Some(dedup) = &operator.edge.dedup {
+                let ids = tasks.saturating_mul(dedup.ids_max);
+                let bytes = mebibytes(ids.saturating_mul(BYTES_PER_ID));
+                line.push_str(&format!("; dedup of {ids} ids at most {bytes} MiB"));
+            }
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+const PRODUCER: (&str, &str) = (
+    "at least once",
+    "if the producer repeats what was not acknowledged; copies get positions of their own",
+);
+const OUTPUT_EMBEDDED: (&str, &str) =
+    ("exactly once", "outputs and positions are one transaction, muted replay");
+const OUTSIDERS: (&str, &str) = (
+    "as the reader keeps its position",
+    "no stage reads it; ids are the same in every replay, so a reader can drop what it saw",
+);
+
+fn stage_rows(pipeline: &Pipeline, stage: &Stage, rows: &mut Vec<DeliveryRow>) {
+    let Transport::Embedded = pipeline.transport;
+    let name = &stage.name;
+    let state = "state, dedup window and position are one checkpoint; decisions are replayed";
+    let mut by_what = vec![state.to_owned()];
+    by_what.extend(copies(pipeline, stage));
+    let (from, to) = (format!("topic {}", stage.input), format!("state of {name}"));
+    rows.push(row(from, to, ("exactly once", &by_what.join("; "))));
+    let outputs = stage.operators.iter().flat_map(|operator| {
+        operator.outputs.values().map(|topic| (operator.name.as_str(), topic.as_str()))
+    });
+    let last = stage.operators.last().map(|operator| operator.name.as_str());
+    let output = last.zip(stage.output.as_deref());
+    for (operator, topic) in outputs.chain(output) {
+        let (from, to) = (format!("{name}/{operator}"), format!("topic {topic}"));
+        rows.push(row(from, to, OUTPUT_EMBEDDED));
+    }
+    let dead = format!("topic {}", pipeline.dead_letters.topic);
+    if pipeline.time_from(stage).is_some() {
+        let from = format!("{name}, late records");
+        rows.push(match &stage.late {
+            Late::Drop => row(from, "nowhere".to_owned(), ("dropped", "counted (late)")),
+            Late::DeadLetter => row(from, dead.clone(), OUTPUT_EMBEDDED),
+            Late::Topic(topic) => row(from, format!("topic {topic}"), OUTPUT_EMBEDDED),
+        });
+    }
+    let bound = match pipeline.dead_letters.at_max {
+        AtMax::Stop => "at a bound the task stops",
+        AtMax::DropOldest => "at a bound the oldest go",
+    };
+    let by_what = format!("byte for byte, in the transaction of the position; {bound}");
+    rows.push(row(format!("{name}, dead letters"), dead, ("exactly once", &by_what)));
+}
+
+/// What becomes of records that were sent twice; nothing to say if only stages write the topic.
+fn copies(pipeline: &Pipeline, stage: &Stage) -> Vec<String> {
+    let dedups = stage.operators.iter().filter_map(|operator| {
+        operator.edge.dedup.as_ref().map(|dedup| (operator.name.as_str(), dedup))
+    });
+    let mut told: Vec<String> = dedups
+        .map(|(operator, Dedup { horizon_ms, ids_max })| {
+            let within = format!("within {horizon_ms} ms and {ids_max} ids");
+            format!("equal ids are dropped before {operator} {within}")
+        })
+        .collect();
+    if told.is_empty() && pipeline.external_topics().contains(stage.input.as_str()) {
+        told.push("what was sent twice is taken twice (no dedup)".to_owned());
+    }
+    told
+}
+
+fn row(from: String, to: String, (holds, by_what): (&str, &str)) -> DeliveryRow {
+    DeliveryRow { from, to, holds: holds.to_owned(), by_what: by_what.to_owned() }
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}

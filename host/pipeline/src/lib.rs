@@ -1,0 +1,61 @@
+//! The pipeline file: from TOML text, or a file, to a checked `Pipeline`.
+//!
+//! Data flows one way: `source` (text to table), `overrides` (`--set`), `read` and `read_stage`
+//! (field by field, with `fields`), `rules` (what must hold between fields), and out comes
+//! `pipeline`. `delivery` says what a checked pipeline promises. All mistakes are reported at
+//! once, each with its path. Nothing here runs anything or looks into a plugin, and no text
+//! whatever makes it panic.
+
+mod delivery;
+mod edge;
+mod fields;
+mod json;
+mod mistake;
+mod overrides;
+mod pipeline;
+mod read;
+mod read_stage;
+mod rules;
+mod source;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use delivery::{DeliveryRow, delivery, delivery_text, memory_estimates};
+pub use edge::{Dedup, Edge, IdSource, TimeSource, TimeUnit, Watermark};
+pub use mistake::{Mistake, Mistakes, Warning};
+pub use pipeline::{
+    AtMax, Breaker, Checkpoint, Commit, DeadLetters, KeySource, Late, Limits, Operator, Pipeline,
+    Stage, Supervisor, Topic, Transport,
+};
+
+use mistake::Report;
+use std::path::Path;
+
+/// Reads a pipeline file. `overrides` are `path.in.file=value`, applied in order. Relative paths
+/// in the file start at its folder. Errors: everything that is wrong, never only the first.
+pub fn load(path: &Path, overrides: &[String]) -> Result<(Pipeline, Vec<Warning>), Mistakes> {
+    let base = path.parent().unwrap_or(Path::new(""));
+    let text = source::read(path).map_err(|mistakes| mistakes.in_file(path))?;
+    parse(&text, base, overrides).map_err(|mistakes| mistakes.in_file(path))
+}
+
+/// As `load`, for a text; relative paths in it start at `base`.
+pub fn parse(
+    text: &str,
+    base: &Path,
+    overrides: &[String],
+) -> Result<(Pipeline, Vec<Warning>), Mistakes> {
+    let mut table = source::table(text)?;
+    let report = Report::default();
+    for text in overrides {
+        overrides::apply(&mut table, text, &report);
+    }
+    if let Some(what) = read::newer_format(&table) {
+        return Err(Mistakes::whole_file(what));
+    }
+    let pipeline = read::pipeline(&table, base, &report);
+    rules::check(&pipeline, &report);
+    report.finish(pipeline)
+}

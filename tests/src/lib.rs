@@ -1,0 +1,1 @@
+//! pawl-tests

@@ -83,9 +83,10 @@ fn write_temporary(
     Ok(())
 }
 
-/// Makes a folder that a new owner can rely on: it is there, all names down to it from `root` and
-/// all names in it are durable, and no temporary file is left. A folder that is there already may
-/// have been made, and its files named, by an owner that was killed before it could sync them.
+/// Makes a folder that a new owner can rely on: it is there, all names down to it and all names in
+/// it are durable, and no temporary file is left. A folder that is there already may have been
+/// made, and its files named, by an owner that was killed before it could sync them; that holds
+/// for the folders above `root` too.
 pub fn take_over_folder(files: &dyn Files, root: &Path, folder: &Path) -> Result<(), Error> {
     let mut missing = Vec::new();
     for ancestor in folder.ancestors() {
@@ -107,12 +108,22 @@ pub fn take_over_folder(files: &dyn Files, root: &Path, folder: &Path) -> Result
         files.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
     }
     for ancestor in folder.ancestors() {
-        let made_a_name_in_it = missing.iter().any(|made| made.parent() == Some(ancestor));
-        if ancestor.starts_with(root) || root.parent() == Some(ancestor) || made_a_name_in_it {
-            sync_folder(files, ancestor)?;
+        match sync_folder(files, ancestor) {
+            // Somebody else's folder, which need not let itself be opened.
+            Err(Error::Sync { error, .. }) if above(root, ancestor) && not_ours(&error) => {}
+            synced => synced?,
         }
     }
     Ok(())
+}
+
+fn above(root: &Path, folder: &Path) -> bool {
+    folder != root && root.starts_with(folder)
+}
+
+fn not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), PermissionDenied | Unsupported | InvalidInput)
 }
 
 /// Makes the names in a folder durable; a failure is fatal.

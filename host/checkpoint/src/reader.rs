@@ -78,19 +78,18 @@ impl<'a> Reader<'a> {
         let opened = self.opened(place.source.name)?;
         let piece = place.piece;
         let at = place.source.data_at.saturating_add(piece.offset);
-        let damaged = |what| Error::Damaged { path: opened.path.clone(), at, what };
         if at.checked_add(piece.length).is_none_or(|end| end > opened.bytes) {
             let what = format!("{what} is {} bytes long, and the file ends before", piece.length);
-            return Err(damaged(what));
+            return Err(Error::Damaged { path: opened.path.clone(), at, what });
         }
         let bytes = opened.read(at, piece.length)?;
-        let found = manifest::sum(&bytes);
-        if found != piece.sum {
-            let sum = piece.sum;
+        let (found, sum) = (manifest::sum(&bytes), piece.sum);
+        if found != sum {
             let length = piece.length;
-            return Err(damaged(format!(
+            let what = format!(
                 "the {length} bytes of {what} have checksum {found:032x} instead of {sum:032x}"
-            )));
+            );
+            return Err(Error::Damaged { path: opened.path.clone(), at, what });
         }
         Ok(bytes)
     }

@@ -2,6 +2,7 @@
 //! before it leaps. One wrong clock must not make the world late; a gap must not stop it.
 
 use crate::identity::Id;
+use crate::mutant::{Mutant, planted};
 use crate::record::{NO_TIME, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -64,15 +65,14 @@ impl Clock {
             self.raise(time);
         } else {
             self.wait(Waiting { time, id, key }, agree);
-            let mut keys: Vec<Id> = self.waiting.iter().map(|waiting| waiting.key).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            if self.waiting.len() >= agree && keys.len() >= self.keys.len() {
-                let smallest = self.waiting.first().map_or(NO_TIME, |waiting| waiting.time);
-                self.raise(smallest);
-            }
         }
         self.absorb(rules);
+        while self.agreed(agree) {
+            let smallest = self.waiting.first().map_or(NO_TIME, |waiting| waiting.time);
+            let largest = self.waiting.last().map_or(NO_TIME, |waiting| waiting.time);
+            self.raise(if planted(Mutant::JumpToLargest) { largest } else { smallest });
+            self.absorb(rules);
+        }
     }
 
     /// Windows are closed on request: `time` counts as if a record had brought it.
@@ -110,6 +110,17 @@ impl Clock {
         self.largest.saturating_add(rules.jump_max)
     }
 
+    /// Whether so many wait that time may leap.
+    fn agreed(&self, agree: usize) -> bool {
+        if self.waiting.len() < agree {
+            return false;
+        }
+        let mut keys: Vec<Id> = self.waiting.iter().map(|waiting| waiting.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.len() >= self.keys.len()
+    }
+
     fn raise(&mut self, time: Timestamp) {
         self.records = self.records.max(time);
         self.largest = self.largest.max(time);
@@ -137,6 +148,9 @@ impl Clock {
             && first.time <= self.reach(rules)
         {
             self.waiting.remove(0);
+            if planted(Mutant::NearForgotten) {
+                continue;
+            }
             self.raise(first.time);
         }
     }

@@ -2,6 +2,7 @@
 //! producer, the minimum over the active ones of the highest generation. One that was not heard
 //! yet holds time where it is.
 
+use crate::mutant::{Mutant, planted};
 use crate::record::{Control, NO_TIME, Producer, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,7 +33,8 @@ impl Heard {
             self.producers.clone_from(&control.producers);
         }
         let old = self.voices.get(&control.producer).copied();
-        if old.is_some_and(|old| control.number <= old.number) {
+        let is_copy = old.is_some_and(|old| control.number <= old.number);
+        if is_copy && !planted(Mutant::ControlUnnumbered) {
             return NO_TIME;
         }
         let before = old.map_or(NO_TIME, |old| old.watermark);
@@ -54,6 +56,10 @@ impl Heard {
     }
 
     fn minimum(&self) -> Timestamp {
+        if planted(Mutant::ControlMaximum) {
+            let voices = self.voices.values().filter(|voice| voice.active);
+            return voices.map(|voice| voice.watermark).max().unwrap_or(NO_TIME);
+        }
         let mut minimum = None;
         for producer in &self.producers {
             match self.voices.get(producer) {
@@ -63,6 +69,7 @@ impl Heard {
                         minimum = Some(voice.watermark.min(least));
                     }
                 }
+                _ if planted(Mutant::UnheardIgnored) => {}
                 _ => return NO_TIME,
             }
         }

@@ -32,6 +32,8 @@ pub mod cadence;
 pub mod credit;
 pub mod laws;
 
+mod mutant;
+
 /// The number of the host's rules for ids, order, ticks, dedup, hashes and float settings. It
 /// changes when any of these does, and a host replays only its own number and the one before.
 pub const SEMANTICS: u32 = 1;

@@ -150,7 +150,7 @@ impl State {
 
     /// Brings the lists to the specification's number of edges: a changed pipeline keeps what it
     /// had for the edges that are still there.
-    fn fit(&mut self, spec: &Spec) {
+    pub(crate) fn fit(&mut self, spec: &Spec) {
         let edges = spec.operators.len();
         self.plain.counters.edges.resize(edges, EdgeCounters::default());
         self.plain.operator_watermarks.resize(edges, NO_TIME);

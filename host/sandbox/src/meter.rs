@@ -105,3 +105,46 @@ impl ResourceLimiter for Meter {
         PIECES_MAX
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter(memory_bytes_max: usize, table_elements_max: usize) -> Meter {
+        Meter::new(&Limits { memory_bytes_max, table_elements_max, ..Limits::default() })
+    }
+
+    #[test]
+    fn memories_are_summed_and_so_are_tables() {
+        let mut meter = meter(100, 10);
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(meter.memory_growing(0, 30, None).unwrap());
+        assert!(!meter.memory_growing(30, 41, None).unwrap());
+        assert!(meter.memory_growing(30, 40, None).unwrap());
+        assert_eq!(meter.memory_bytes(), 100);
+        assert!(meter.table_growing(0, 6, None).unwrap());
+        assert!(!meter.table_growing(0, 5, None).unwrap());
+        assert!(meter.table_growing(0, 4, None).unwrap());
+    }
+
+    #[test]
+    fn a_refusal_is_noted_once() {
+        let mut meter = meter(100, 10);
+        assert!(!meter.memory_growing(0, 101, None).unwrap());
+        assert!(meter.take_refusal().unwrap().contains("memory_bytes_max is 100"));
+        assert_eq!(meter.take_refusal(), None);
+        assert!(!meter.memory_growing(0, 50, Some(40)).unwrap(), "over the guest's own maximum");
+        assert!(meter.take_refusal().is_some());
+    }
+
+    #[test]
+    fn a_failed_growth_never_lowers_the_count() {
+        let mut meter = meter(100, 10);
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        for _ in 0..10 {
+            meter.memory_grow_failed(wasmtime::Error::msg("no such memory")).unwrap();
+        }
+        assert_eq!(meter.memory_bytes(), 60);
+        assert!(!meter.memory_growing(60, 101, None).unwrap());
+    }
+}

@@ -191,3 +191,7 @@ fn optional(name: &str, found: usize, due: usize) -> Result<(), String> {
     }
     Err(format!("{name}: {found} for {due} emissions"))
 }
+
+#[cfg(test)]
+#[path = "outcome_tests.rs"]
+mod tests;

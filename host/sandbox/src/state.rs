@@ -8,6 +8,7 @@ use crate::error::RestoreError;
 use crate::instance::{Instance, TEXT_RETURN_BYTES_MAX};
 use crate::outcome::cut;
 use pawl_core::operator::Failure;
+use std::time::Instant;
 
 /// What comes back with a part besides its data.
 const PART_FRAME_BYTES: usize = 1 << 10;
@@ -27,11 +28,13 @@ impl Instance {
         let mut parts = Vec::new();
         let mut sizes = Vec::new();
         let mut sum = 0_u64;
+        let began = Instant::now();
         loop {
             let (part, more, size) = self.snapshot_part(parts.len(), full)?;
             sum = sum.saturating_add(size as u64);
             parts.push(part);
             sizes.push(size);
+            self.guest.check_state_time("snapshot", began)?;
             let limits = self.guest.limits();
             if sum > limits.state_bytes_max {
                 let what = format!("over state_bytes_max = {} bytes", limits.state_bytes_max);
@@ -94,6 +97,7 @@ impl Instance {
             return Err(RestoreError::Version { have: state_version, reads });
         }
         let call = Call { during: "restore", records: 0, returns_max: TEXT_RETURN_BYTES_MAX };
+        let began = Instant::now();
         for (number, part) in parts.iter().enumerate() {
             let more = number + 1 < parts.len();
             let part = part.as_ref();
@@ -105,6 +109,7 @@ impl Instance {
                     self.guest.refuse("restore", text.clone());
                     RestoreError::Refused(text)
                 })?;
+            self.guest.check_state_time("restore", began).map_err(RestoreError::Failed)?;
         }
         if state_version == self.description.state_version {
             self.part_bytes = parts.iter().map(|part| part.as_ref().len()).collect();

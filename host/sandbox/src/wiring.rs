@@ -77,3 +77,55 @@ fn check_name(field: &str, name: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told() -> contract::Description {
+        contract::Description {
+            name: "window".to_owned(),
+            version: "1.0.0".to_owned(),
+            state_version: 2,
+            restores: vec![1, 2],
+        }
+    }
+
+    #[test]
+    fn a_plain_description_passes_and_a_lying_one_does_not() {
+        assert_eq!(description(told()).unwrap().restores, [1, 2]);
+        type Lie = fn(&mut contract::Description);
+        let lies: [(Lie, &str); 6] = [
+            (|told| told.name.clear(), "name: 0 bytes"),
+            (|told| told.name = "x".repeat(257), "name: 257 bytes"),
+            (|told| told.version = "1\n".to_owned(), "control characters"),
+            (|told| told.version.clear(), "version: 0 bytes"),
+            (|told| told.restores = vec![1], "lacks state-version 2"),
+            (|told| told.restores = vec![2; 257], "257 versions"),
+        ];
+        for (lie, rule) in lies {
+            let mut bad = told();
+            lie(&mut bad);
+            let refused = description(bad).unwrap_err();
+            assert!(refused.contains(rule), "{refused}");
+        }
+    }
+
+    #[test]
+    fn names_of_a_wiring_differ_within_a_list_and_may_be_equal_across_lists() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let told = |outputs: &[&str], wants: &[&str], sets: &[&str]| contract::Wiring {
+            outputs: names(outputs),
+            wants: names(wants),
+            sets: names(sets),
+            inherits_headers: false,
+            delay: 0,
+            ahead: SPAN_MS_END - 1,
+        };
+        wiring(told(&["a", "b"], &["a"], &["a"])).unwrap();
+        wiring(told(&[], &[], &[])).unwrap();
+        assert!(wiring(told(&[], &["a", "b", "a"], &[])).is_err());
+        assert!(wiring(told(&[""], &[], &[])).is_err());
+        assert!(wiring(told(&[], &[], &["a"; 65])).is_err());
+    }
+}

@@ -292,10 +292,9 @@ impl Error {
     fn fmt_usage(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::UnknownTopic { topic } => write!(f, "no topic is named {topic}"),
-            Self::UnknownPartition { topic, partition, partitions } => write!(
-                f,
-                "topic {topic} has no partition {partition}: it has {partitions}, from 0"
-            ),
+            Self::UnknownPartition { topic, partition, partitions } => {
+                write!(f, "topic {topic} has no partition {partition}: it has {partitions}, from 0")
+            }
             Self::PartitionsShrink { topic, stored, asked } => write!(
                 f,
                 "topic {topic} has {stored} partitions and cannot be cut to {asked}: ask for \
@@ -350,9 +349,7 @@ impl std::fmt::Display for Shown<'_> {
 
 /// Which kind of storage failure an error of the file system is.
 pub(crate) fn io_kind(error: &std::io::Error) -> StorageKind {
-    use std::io::ErrorKind::{
-        PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-    };
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded => StorageKind::Full,
         PermissionDenied | ReadOnlyFilesystem => StorageKind::Denied,

@@ -184,13 +184,10 @@ impl State {
                 given: commit.progress,
             });
         }
-        let differs = |one: &&Decision| {
-            stored.decisions.get(&one.number).is_some_and(|kept| kept != *one)
-        };
+        let differs =
+            |one: &&Decision| stored.decisions.get(&one.number).is_some_and(|kept| kept != *one);
         match decisions.iter().find(differs) {
-            Some(one) => {
-                Err(Error::DecisionDiffers { task: task.clone(), number: one.number })
-            }
+            Some(one) => Err(Error::DecisionDiffers { task: task.clone(), number: one.number }),
             None => Ok(()),
         }
     }

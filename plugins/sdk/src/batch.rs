@@ -3,6 +3,8 @@
 //! Nothing here copies a record, and nothing here panics on columns that lie: a row that cannot
 //! be read is empty.
 
+use std::ops::Range;
+
 /// Rows of bytes laid end to end, some of them absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByteColumn {
@@ -35,6 +37,7 @@ impl ByteColumn {
     }
 
     /// Adds a row.
+    #[inline]
     pub fn push(&mut self, row: Option<&[u8]>) {
         match row {
             Some(bytes) => self.data.extend_from_slice(bytes),
@@ -51,6 +54,7 @@ impl ByteColumn {
     }
 
     /// Removes the rows from `rows` on.
+    #[inline]
     pub(crate) fn truncate(&mut self, rows: usize) {
         if rows < self.ends.len() {
             self.data.truncate(self.start(rows));
@@ -60,16 +64,30 @@ impl ByteColumn {
         }
     }
 
-    /// A copy of the rows `from..to`.
+    /// Adds rows of another column.
+    pub(crate) fn extend_rows(&mut self, other: &Self, rows: Range<usize>) {
+        let (start, end) = (other.start(rows.start), other.start(rows.end));
+        let (base, first) = (self.data.len() as u32, self.ends.len() as u32);
+        self.data.extend_from_slice(other.data.get(start..end).unwrap_or_default());
+        let ends = other.ends.get(rows.clone()).unwrap_or_default();
+        self.ends.extend(ends.iter().map(|end| end.wrapping_sub(start as u32).wrapping_add(base)));
+        let from = other.nulls.partition_point(|null| (*null as usize) < rows.start);
+        let to = other.nulls.partition_point(|null| (*null as usize) < rows.end);
+        let nulls = other.nulls.get(from..to).unwrap_or_default();
+        self.nulls.extend(nulls.iter().map(|null| null - rows.start as u32 + first));
+    }
+
+    /// A copy of the rows `from..to`; empty if the column has no rows.
     pub(crate) fn slice(&self, from: usize, to: usize) -> Self {
         let mut column = Self::default();
-        for row in from..to.min(self.len()) {
-            column.push(self.get(row));
+        if !self.is_empty() {
+            column.extend_rows(self, from..to);
         }
         column
     }
 
     /// Where row `row` starts.
+    #[inline]
     pub(crate) fn start(&self, row: usize) -> usize {
         match row.checked_sub(1).and_then(|before| self.ends.get(before)) {
             Some(end) => *end as usize,

@@ -93,24 +93,18 @@ impl<O: Operator> Driver<O> {
     }
 
     /// Deals with the records of `input`, or with as many as the output allows.
-    pub fn process(&mut self, mut input: Batch) -> Outcome {
+    pub fn process(&mut self, input: Batch) -> Outcome {
         if let Some(outcome) = self.pay() {
             return outcome;
         }
         // Without a configuration nothing is taken, which the host notices.
         let Some(operator) = &mut self.operator else { return Outcome::default() };
-        let mut columns = Columns::with_capacity(input.len());
+        let mut columns = Columns::default();
         let (mut rejections, mut said, mut taken) = (Vec::new(), 0, 0);
+        let bytes = input.keys.data.len() + input.values.data.len();
         for record in input.rows() {
             let before = columns.len();
-            let mut out = Emitter {
-                columns: &mut columns,
-                key_source: &input.keys.data,
-                value_source: &input.values.data,
-                key: record.key(),
-                event_time: record.event_time(),
-                cause: Some(taken),
-            };
+            let mut out = Emitter::of(&mut columns, &input, taken, record);
             if let Err(rejection) = operator.process(record, &mut out) {
                 columns.truncate(before);
                 let rejection = shortened(rejection);
@@ -118,11 +112,13 @@ impl<O: Operator> Driver<O> {
                 rejections.push((taken, rejection));
             }
             taken += 1;
-            if columns.size() + said >= OUTPUT_BYTES {
+            // All that was passed on is no more than the input, so most calls need no exact sum.
+            let size = columns.size() + said;
+            if size + bytes >= OUTPUT_BYTES && size + columns.passed_size(&input) >= OUTPUT_BYTES {
                 break;
             }
         }
-        let mut emissions = columns.finish(&mut input, self.headers);
+        let mut emissions = columns.finish(input, self.headers);
         let more = self.withhold(&mut emissions);
         Outcome { emissions, rejections, taken, more }
     }
@@ -133,17 +129,9 @@ impl<O: Operator> Driver<O> {
             return outcome;
         }
         let Some(operator) = &mut self.operator else { return Outcome::default() };
-        let mut columns = Columns::default();
-        let mut out = Emitter {
-            columns: &mut columns,
-            key_source: &[],
-            value_source: &[],
-            key: None,
-            event_time: watermark,
-            cause: None,
-        };
-        operator.advance(watermark, &mut out);
-        let mut emissions = columns.finish(&mut Batch::default(), self.headers);
+        let (mut columns, input) = (Columns::default(), Batch::default());
+        operator.advance(watermark, &mut Emitter::at(&mut columns, &input, watermark));
+        let mut emissions = columns.finish(input, self.headers);
         let more = self.withhold(&mut emissions);
         Outcome { emissions, more, ..Outcome::default() }
     }
@@ -205,4 +193,185 @@ fn shortened(mut rejection: Rejection) -> Rejection {
         }
     }
     rejection
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+    use crate::testing::{Harness, Input};
+
+    /// Does what the record's value says, word by word.
+    struct Scripted {
+        due: Vec<String>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        #[serde(default)]
+        retries: u32,
+    }
+
+    impl Operator for Scripted {
+        const NAME: &'static str = "scripted";
+        const VERSION: &'static str = "1.2.3";
+        const STATE_VERSION: u32 = 4;
+        const MIGRATES: &'static [u32] = &[3];
+        type Config = Config;
+
+        fn configure(config: Config) -> Result<(Self, Wiring), String> {
+            let _ = config.retries;
+            let wiring = Wiring::to("a").output("b").wants("in").sets("x").sets("y");
+            Ok((Self { due: Vec::new() }, wiring.delay(10).ahead(20)))
+        }
+
+        fn process(&mut self, record: Record<'_>, out: &mut Emitter<'_>) -> Result<(), Rejection> {
+            let text = String::from_utf8_lossy(record.value().unwrap_or_default()).into_owned();
+            for word in text.split(' ') {
+                match word {
+                    "same" => _ = out.emit(record.value()),
+                    "json" => _ = out.emit_json(&(1, "two"))?.output(1),
+                    "bad-json" => {
+                        let map = std::collections::BTreeMap::from([((1, 2), 3)]);
+                        out.emit_json(&map)?;
+                    }
+                    "all" => {
+                        out.emit("all").id("id").key("k").event_time(5).output(1).priority(9);
+                        out.emit(None::<&[u8]>).header(1, record.header(0)).priority(1).priority(2);
+                    }
+                    "dead" => return Err(Rejection::permanent("dead", "é".repeat(1000))),
+                    "drop" => return Err(Rejection::discard("drop", "on purpose")),
+                    "big" => (0..12u8).for_each(|n| _ = out.emit(vec![n; 1 << 20])),
+                    "later" => self.due.push(text.clone()),
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+
+        fn advance(&mut self, _: i64, out: &mut Emitter<'_>) {
+            for _ in self.due.drain(..) {
+                (0..9u8).for_each(|n| _ = out.emit(vec![n; 1 << 20]));
+            }
+        }
+    }
+
+    fn host() -> Harness<Scripted> {
+        Harness::new("").unwrap()
+    }
+
+    #[test]
+    fn an_emission_has_key_and_time_of_its_cause_unless_it_says_otherwise() {
+        let ran = host().process(&[
+            Input::new("key", "same").at(3),
+            Input::new("", "all").no_key().at(4).header(Some(b"h")),
+            Input::new("key", "json").at(6),
+        ]);
+        let sent = &ran.sent;
+        assert_eq!((sent[0].key.as_deref(), sent[0].event_time), (Some(&b"key"[..]), 3));
+        assert_eq!((sent[0].output, sent[0].id.as_deref()), (0, None));
+        assert_eq!((sent[1].key.as_deref(), sent[1].event_time), (Some(&b"k"[..]), 5));
+        assert_eq!((sent[1].output, sent[1].id.as_deref()), (1, Some(&b"id"[..])));
+        assert_eq!((sent[2].key.as_deref(), sent[2].value.as_deref()), (None, None));
+        assert_eq!(sent[2].headers, [None, Some(b"h".to_vec())]);
+        assert_eq!((sent[3].text().as_str(), sent[3].output), (r#"[1,"two"]"#, 1));
+        let priorities: Vec<_> = sent.iter().map(|sent| sent.priority).collect();
+        assert_eq!(priorities, [Some(128), Some(9), Some(2), Some(128)]);
+        assert!(sent.iter().map(|sent| sent.cause).eq([Some(0), Some(1), Some(1), Some(2)]));
+    }
+
+    #[test]
+    fn a_rejected_record_causes_nothing_and_its_neighbours_go_through() {
+        let ran = host().process(&[
+            Input::new("1", "same"),
+            Input::new("2", "same all json dead"),
+            Input::new("3", "same"),
+            Input::new("4", "all drop"),
+            Input::new("5", "same bad-json"),
+        ]);
+        let kinds: Vec<_> = ran.rejected.iter().map(|(row, why)| (*row, &*why.kind)).collect();
+        assert_eq!(kinds, [(1, "dead"), (3, "drop"), (4, "serialization")]);
+        assert_eq!(ran.rejected[0].1.message, "é".repeat(500));
+        let keys: Vec<_> = ran.sent.iter().map(|sent| sent.key.clone().unwrap()).collect();
+        assert_eq!(keys, [b"1", b"3"]);
+        assert!(ran.sent.iter().all(|sent| sent.id.is_none()), "ids of rejected rows stay");
+    }
+
+    #[test]
+    fn output_that_does_not_fit_into_one_call_is_handed_out_over_several() {
+        let inputs: Vec<_> = ["same", "same big", "same", "big", "same", "later"]
+            .iter()
+            .map(|value| Input::new("k", value))
+            .collect();
+        let ran = host().process(&inputs);
+        assert_eq!(ran.sent.len(), 4 + 24);
+        for cause in [1, 3] {
+            let big = ran.sent.iter().filter(|sent| {
+                sent.cause == Some(cause) && sent.value.as_ref().unwrap().len() == 1 << 20
+            });
+            assert!(big.map(|sent| sent.value.as_ref().unwrap()[0]).eq(0..12));
+        }
+
+        let mut driver = Driver::<Scripted>::new();
+        driver.configure("{}").unwrap();
+        let mut batch = Batch::default();
+        for value in ["later", "big", "same"] {
+            batch.keys.push(None);
+            batch.values.push(Some(value.as_bytes()));
+            batch.event_times.push(0);
+        }
+        let outcome = driver.process(batch);
+        assert_eq!((outcome.taken, outcome.more), (2, true));
+        let outcome = driver.process(Batch::default());
+        assert_eq!(outcome.emissions.causes[0], CAUSE_OWED);
+        assert!(outcome.emissions.values.data.len() <= OUTPUT_BYTES + (1 << 20));
+        assert!(!driver.process(Batch::default()).more);
+        assert!(driver.advance(0).more);
+        assert!(driver.advance(0).more);
+        assert!(!driver.advance(0).more);
+    }
+
+    #[test]
+    fn a_configuration_is_refused_with_the_path_of_the_field() {
+        let error = Harness::<Scripted>::new(r#"{"retries": -1}"#).err().unwrap();
+        assert!(error.starts_with("retries: invalid value"), "{error}");
+        let error = Harness::<Scripted>::new(r#"{"retry": 1}"#).err().unwrap();
+        assert!(error.contains("unknown field `retry`, expected `retries`"), "{error}");
+        assert!(Harness::<Scripted>::new("{} {}").is_err());
+    }
+
+    #[test]
+    fn an_operator_without_state_has_one_empty_part() {
+        let mut host = host();
+        assert_eq!((host.snapshot(), host.parts_given()), (vec![vec![]], 1));
+        assert_eq!((host.snapshot(), host.parts_given()), (vec![vec![]], 0));
+        let mut again = Harness::<Scripted>::restored("", 4, &host.snapshot()).unwrap();
+        assert_eq!((again.snapshot(), again.parts_given()), (vec![vec![]], 0));
+        let error = Harness::<Scripted>::restored("", 4, &[vec![1]]).err().unwrap();
+        assert!(error.contains("has none"), "{error}");
+    }
+
+    #[test]
+    fn a_state_of_a_version_that_is_unknown_is_refused() {
+        let error = Harness::<Scripted>::restored("", 2, &[vec![]]).err().unwrap();
+        assert_eq!(error, "state version 2 is unknown; scripted reads [3, 4]");
+    }
+
+    #[test]
+    fn columns_that_lie_and_calls_out_of_order_do_no_harm() {
+        let mut driver = Driver::<Scripted>::new();
+        assert_eq!(driver.advance(0), Outcome::default());
+        assert!(driver.restore(4, b"", false).is_err());
+        driver.configure("").unwrap();
+        let column = crate::ByteColumn { data: vec![1], ends: vec![9, 3, 1], nulls: vec![8, 1] };
+        let batch = Batch {
+            keys: column.clone(),
+            values: column,
+            event_times: vec![0; 5],
+            headers: Vec::new(),
+        };
+        assert_eq!(driver.process(batch).taken, 5);
+        assert_eq!(driver.snapshot(7, false).data, Some(Vec::new()));
+    }
 }

@@ -1,11 +1,11 @@
 //! Emitting: records go straight into flat columns, one append per field.
 //!
-//! A row passed on unchanged is not even copied: it is remembered as a stretch of the input, and
-//! neighbouring stretches become one copy, or none if they are all of the input. Nothing here may
-//! leave columns of unequal length behind.
+//! Records passed on unchanged are not even copied: neighbours are remembered as a range of rows
+//! of the input and become one copy per column, or none if they are all of the input. Nothing
+//! here may leave columns of unequal length behind.
 
 use crate::Rejection;
-use crate::batch::{Batch, ByteColumn};
+use crate::batch::{Batch, ByteColumn, Record};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -128,101 +128,15 @@ impl Emissions {
     }
 }
 
-/// A column being written, whose newest bytes may still lie in the input.
-#[derive(Default)]
-struct Writer {
-    data: Vec<u8>,
-    ends: Vec<u32>,
-    nulls: Vec<u32>,
-    /// The stretch of the input that belongs behind `data`.
-    owed: Range<usize>,
-}
-
-impl Writer {
-    #[inline]
-    fn length(&self) -> usize {
-        self.data.len() + self.owed.len()
-    }
-
-    #[inline]
-    fn push(&mut self, row: Option<&[u8]>, source: &[u8]) {
-        match row {
-            Some(bytes) => self.append(bytes, source),
-            None => self.nulls.push(self.ends.len() as u32),
-        }
-        self.ends.push(self.length() as u32);
-    }
-
-    #[inline]
-    fn append(&mut self, bytes: &[u8], source: &[u8]) {
-        match position(bytes, source) {
-            _ if bytes.is_empty() => {}
-            Some(at) if at == self.owed.end && !self.owed.is_empty() => {
-                self.owed.end += bytes.len();
-            }
-            Some(at) => {
-                self.settle(source);
-                self.owed = at..at + bytes.len();
-            }
-            None => {
-                self.settle(source);
-                self.data.extend_from_slice(bytes);
-            }
-        }
-    }
-
-    /// Copies what is owed.
-    #[inline]
-    fn settle(&mut self, source: &[u8]) {
-        if !self.owed.is_empty() {
-            let stretch = std::mem::take(&mut self.owed);
-            self.data.extend_from_slice(source.get(stretch).unwrap_or_default());
-        }
-    }
-
-    fn truncate(&mut self, rows: usize) {
-        if rows >= self.ends.len() {
-            return;
-        }
-        let length = rows.checked_sub(1).and_then(|row| self.ends.get(row)).map_or(0, |end| *end);
-        self.ends.truncate(rows);
-        while self.nulls.last().is_some_and(|null| *null as usize >= rows) {
-            self.nulls.pop();
-        }
-        match (length as usize).checked_sub(self.data.len()) {
-            Some(owed) => self.owed.end = self.owed.start + owed,
-            None => {
-                self.owed = 0..0;
-                self.data.truncate(length as usize);
-            }
-        }
-    }
-
-    /// The column, for which the input is taken over whole if it was passed on whole.
-    fn finish(mut self, source: &mut Vec<u8>) -> ByteColumn {
-        if self.data.is_empty() && self.owed == (0..source.len()) {
-            self.data = std::mem::take(source);
-        } else {
-            self.settle(source);
-        }
-        ByteColumn { data: self.data, ends: self.ends, nulls: self.nulls }
-    }
-}
-
-/// Where `bytes` lie in `source`, if they are a part of it.
-#[inline]
-fn position(bytes: &[u8], source: &[u8]) -> Option<usize> {
-    let at = (bytes.as_ptr() as usize).checked_sub(source.as_ptr() as usize)?;
-    (at.checked_add(bytes.len())? <= source.len()).then_some(at)
-}
-
 /// The emissions of one call while they are being made.
 #[derive(Default)]
 pub(crate) struct Columns {
-    keys: Writer,
-    values: Writer,
+    keys: ByteColumn,
+    values: ByteColumn,
     event_times: Vec<i64>,
     causes: Vec<u32>,
+    /// Rows of the input that are passed on as they are, behind all of the above.
+    passed: Range<usize>,
     // These have rows only once an emission set them, and are filled up at the end.
     outputs: Vec<u8>,
     priorities: Vec<u8>,
@@ -231,31 +145,34 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Empty columns with room for `rows` emissions.
-    pub fn with_capacity(rows: usize) -> Self {
-        let mut columns = Self::default();
-        columns.keys.ends.reserve(rows);
-        columns.values.ends.reserve(rows);
-        columns.event_times.reserve(rows);
-        columns.causes.reserve(rows);
-        columns
-    }
-
     #[inline]
     pub fn len(&self) -> usize {
-        self.event_times.len()
+        self.event_times.len() + self.passed.len()
     }
 
-    /// What all emissions so far count towards the size of a call.
+    /// What all emissions so far count towards the size of a call, without the bytes that are
+    /// passed on.
     #[inline]
     pub fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|column| column.data.len()).sum();
-        let bytes = self.keys.length() + self.values.length() + self.ids.data.len();
+        let bytes = self.keys.data.len() + self.values.data.len() + self.ids.data.len();
         bytes + headers + self.len() * ROW_OVERHEAD
     }
 
+    /// How many bytes are passed on.
+    pub fn passed_size(&self, input: &Batch) -> usize {
+        let size = |rows| input.keys.start(rows) + input.values.start(rows);
+        size(self.passed.end).saturating_sub(size(self.passed.start))
+    }
+
     /// Takes back the emissions from `rows` on.
+    #[inline]
     pub fn truncate(&mut self, rows: usize) {
+        if rows >= self.len() {
+            return;
+        }
+        let passed = rows.saturating_sub(self.event_times.len());
+        self.passed.end = self.passed.start + passed;
         self.keys.truncate(rows);
         self.values.truncate(rows);
         self.event_times.truncate(rows);
@@ -266,9 +183,45 @@ impl Columns {
         self.headers.iter_mut().for_each(|column| column.truncate(rows));
     }
 
+    /// Passes on row `row` of the input.
+    #[inline]
+    fn pass(&mut self, row: usize, input: &Batch) {
+        if self.passed.end != row || self.passed.is_empty() {
+            self.settle(input);
+            self.passed = row..row;
+        }
+        self.passed.end += 1;
+    }
+
+    /// Copies what is passed on, so that other emissions can follow.
+    #[inline]
+    fn settle(&mut self, input: &Batch) {
+        if !self.passed.is_empty() {
+            self.copy_passed(input);
+        }
+    }
+
+    #[inline(never)]
+    fn copy_passed(&mut self, input: &Batch) {
+        let rows = std::mem::take(&mut self.passed);
+        self.keys.extend_rows(&input.keys, rows.clone());
+        self.values.extend_rows(&input.values, rows.clone());
+        let times = input.event_times.get(rows.clone()).unwrap_or_default();
+        self.event_times.extend_from_slice(times);
+        self.causes.extend(rows.start as u32..rows.end as u32);
+    }
+
     /// The emissions; `input` is the batch that they came from, `sets` the number of headers.
-    pub fn finish(mut self, input: &mut Batch, sets: usize) -> Emissions {
+    pub fn finish(mut self, mut input: Batch, sets: usize) -> Emissions {
         let rows = self.len();
+        if self.passed == (0..input.len()) && self.event_times.is_empty() {
+            self.keys = std::mem::take(&mut input.keys);
+            self.values = std::mem::take(&mut input.values);
+            self.event_times = std::mem::take(&mut input.event_times);
+            self.causes = (0..rows as u32).collect();
+        } else {
+            self.settle(&input);
+        }
         if !self.outputs.is_empty() {
             self.outputs.resize(rows, 0);
         }
@@ -284,8 +237,8 @@ impl Columns {
         self.headers.iter_mut().for_each(|column| column.pad(rows));
         Emissions {
             outputs: self.outputs,
-            keys: self.keys.finish(&mut input.keys.data),
-            values: self.values.finish(&mut input.values.data),
+            keys: self.keys,
+            values: self.values,
             event_times: self.event_times,
             causes: self.causes,
             ids: self.ids,
@@ -297,48 +250,83 @@ impl Columns {
 
 /// Takes what an operator emits in one turn.
 pub struct Emitter<'a> {
-    pub(crate) columns: &'a mut Columns,
-    /// Bytes of the input's keys and values, to know a row that is passed on.
-    pub(crate) key_source: &'a [u8],
-    pub(crate) value_source: &'a [u8],
-    /// Defaults of the turn: the cause's, or the watermark.
-    pub(crate) key: Option<&'a [u8]>,
-    pub(crate) event_time: i64,
-    /// The row whose turn it is; none in `advance`.
-    pub(crate) cause: Option<u32>,
+    columns: &'a mut Columns,
+    input: &'a Batch,
+    /// The record whose turn it is, with its row; none in `advance`.
+    cause: Option<(u32, Record<'a>)>,
+    event_time: i64,
 }
 
 impl<'a> Emitter<'a> {
+    /// For the turn of a record.
+    #[inline]
+    pub(crate) fn of(
+        columns: &'a mut Columns,
+        input: &'a Batch,
+        row: u32,
+        record: Record<'a>,
+    ) -> Self {
+        Self { columns, input, cause: Some((row, record)), event_time: record.event_time() }
+    }
+
+    /// For `advance`; the input is empty.
+    pub(crate) fn at(columns: &'a mut Columns, input: &'a Batch, watermark: i64) -> Self {
+        Self { columns, input, cause: None, event_time: watermark }
+    }
+
     /// Emits a record. Unless the emission says otherwise it has the key and the event time of
     /// its cause (after `advance`: no key, and the watermark), and goes to output 0.
     #[inline]
     pub fn emit(&mut self, value: impl Row) -> Emission<'_, 'a> {
-        self.columns.values.push(value.row(), self.value_source);
-        self.defaults()
+        let value = value.row();
+        match &self.cause {
+            Some((row, record)) if same(value, record.value()) => {
+                self.columns.pass(*row as usize, self.input);
+            }
+            _ => {
+                self.columns.settle(self.input);
+                self.columns.values.push(value);
+                self.defaults();
+            }
+        }
+        Emission { emitter: self }
     }
 
     /// Emits a record whose value is JSON, written straight into the column. Fails only if `value`
     /// cannot be JSON (a map whose keys are not text), and then emits nothing.
     pub fn emit_json<T: Serialize>(&mut self, value: &T) -> Result<Emission<'_, 'a>, Rejection> {
+        self.columns.settle(self.input);
         let values = &mut self.columns.values;
-        values.settle(self.value_source);
         let before = values.data.len();
         if let Err(error) = serde_json::to_writer(&mut values.data, value) {
             values.data.truncate(before);
             return Err(Rejection::permanent("serialization", error.to_string()));
         }
         values.ends.push(values.data.len() as u32);
-        Ok(self.defaults())
+        self.defaults();
+        Ok(Emission { emitter: self })
     }
 
+    /// Brings all columns to the length of the values.
     #[inline]
-    fn defaults(&mut self) -> Emission<'_, 'a> {
-        self.columns.keys.push(self.key, self.key_source);
+    fn defaults(&mut self) {
         self.columns.event_times.push(self.event_time);
-        if let Some(cause) = self.cause {
-            self.columns.causes.push(cause);
+        match &self.cause {
+            Some((row, record)) => {
+                self.columns.keys.push(record.key());
+                self.columns.causes.push(*row);
+            }
+            None => self.columns.keys.push(None),
         }
-        Emission { emitter: self }
+    }
+}
+
+/// Whether both are the same bytes at the same place.
+#[inline]
+fn same(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => std::ptr::eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -349,18 +337,19 @@ pub struct Emission<'e, 'a> {
 
 impl Emission<'_, '_> {
     /// Its key; `None` for none.
-    #[inline]
     pub fn key(self, key: impl Row) -> Self {
-        let keys = &mut self.emitter.columns.keys;
-        keys.truncate(keys.ends.len().saturating_sub(1));
-        keys.push(key.row(), self.emitter.key_source);
+        let Emitter { columns, input, .. } = &mut *self.emitter;
+        columns.settle(input);
+        columns.keys.truncate(columns.keys.len().saturating_sub(1));
+        columns.keys.push(key.row());
         self
     }
 
     /// Its event time, milliseconds since the Unix epoch.
-    #[inline]
     pub fn event_time(self, event_time: i64) -> Self {
-        if let Some(last) = self.emitter.columns.event_times.last_mut() {
+        let Emitter { columns, input, .. } = &mut *self.emitter;
+        columns.settle(input);
+        if let Some(last) = columns.event_times.last_mut() {
             *last = event_time;
         }
         self
@@ -411,4 +400,87 @@ fn set_bytes(column: &mut ByteColumn, row: usize, bytes: Option<&[u8]>) {
     column.truncate(row);
     column.pad(row);
     column.push(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    /// Emissions as plain rows.
+    type Plain = Vec<(Option<Vec<u8>>, Option<Vec<u8>>, i64, u32)>;
+
+    fn input(random: &mut Random) -> Batch {
+        let mut batch = Batch::default();
+        for row in 0..random.below(12) {
+            let bytes = vec![row as u8; random.below(4)];
+            batch.keys.push((random.below(4) > 0).then_some(&bytes[..]));
+            batch.values.push((random.below(4) > 0).then_some(&bytes[..]));
+            batch.event_times.push(row as i64);
+        }
+        batch
+    }
+
+    #[test]
+    fn records_passed_on_equal_records_copied_whatever_is_taken_back() {
+        for seed in 0..5000 {
+            let mut random = Random::new(seed);
+            let batch = input(&mut random);
+            let (mut columns, mut model) = (Columns::default(), Plain::new());
+            let own = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+            for (row, record) in batch.rows().enumerate() {
+                let before = model.len();
+                let mut out = Emitter::of(&mut columns, &batch, row as u32, record);
+                let (key, time) = (own(record.key()), record.event_time());
+                for _ in 0..[0, 1, 1, 1, 2][random.below(5)] {
+                    match random.below(8) {
+                        0 => {
+                            out.emit("new");
+                            model.push((key.clone(), own(Some(b"new")), time, row as u32));
+                        }
+                        1 => {
+                            out.emit(record.value()).key("k").event_time(-1);
+                            model.push((own(Some(b"k")), own(record.value()), -1, row as u32));
+                        }
+                        _ => {
+                            out.emit(record.value());
+                            model.push((key.clone(), own(record.value()), time, row as u32));
+                        }
+                    }
+                }
+                if random.below(4) == 0 {
+                    columns.truncate(before);
+                    model.truncate(before);
+                }
+                assert_eq!(columns.len(), model.len(), "seed {seed}");
+            }
+            let emissions = columns.finish(batch, 0);
+            let made: Plain = (0..emissions.len())
+                .map(|row| {
+                    let (key, value) = (emissions.keys.get(row), emissions.values.get(row));
+                    (own(key), own(value), emissions.event_times[row], emissions.causes[row])
+                })
+                .collect();
+            assert_eq!(made, model, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn an_input_passed_on_whole_is_moved() {
+        let mut batch = Batch::default();
+        for row in 0..9 {
+            batch.keys.push(None);
+            batch.values.push(Some(b"value"));
+            batch.event_times.push(row);
+        }
+        let place = batch.values.data.as_ptr();
+        let mut columns = Columns::default();
+        for (row, record) in batch.rows().enumerate() {
+            Emitter::of(&mut columns, &batch, row as u32, record).emit(record.value());
+        }
+        let emissions = columns.finish(batch, 1);
+        assert_eq!(emissions.values.data.as_ptr(), place);
+        assert!(emissions.causes.into_iter().eq(0..9));
+        assert_eq!(emissions.headers[0].nulls.len(), 9);
+    }
 }

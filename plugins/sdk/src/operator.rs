@@ -36,7 +36,7 @@ pub trait Operator: Sized + 'static {
         let _ = (watermark, out);
     }
 
-    /// All pieces of the state, always the same ones in the same order.
+    /// All pieces of the state (256 at most), always the same ones in the same order.
     fn state(&mut self) -> Vec<&mut dyn State> {
         Vec::new()
     }

@@ -250,3 +250,182 @@ impl<'a> OldPart<'a> {
         piece.decode(self.slot, self.data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+    use crate::testing::{Harness, Input, Random};
+
+    /// Keeps what it is given: `key=length` in the first piece, the count in the second.
+    struct Keeper {
+        kept: Buckets<String, Vec<u8>>,
+        count: Single<u64>,
+    }
+
+    #[derive(Deserialize)]
+    struct Config {
+        buckets: u32,
+    }
+
+    impl Operator for Keeper {
+        const NAME: &'static str = "keeper";
+        const VERSION: &'static str = "1";
+        const STATE_VERSION: u32 = 2;
+        const MIGRATES: &'static [u32] = &[1];
+        type Config = Config;
+
+        fn configure(config: Config) -> Result<(Self, Wiring), String> {
+            let kept = Buckets::with_buckets(config.buckets);
+            Ok((Self { kept, count: Single::new(0) }, Wiring::default()))
+        }
+
+        fn process(&mut self, record: Record<'_>, _: &mut Emitter<'_>) -> Result<(), Rejection> {
+            let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
+            match record.event_time() {
+                -1 => drop(self.kept.remove(&key)),
+                bytes => drop(self.kept.insert(key, vec![7; bytes as usize])),
+            }
+            *self.count.edit() += 1;
+            Ok(())
+        }
+
+        fn state(&mut self) -> Vec<&mut dyn State> {
+            vec![&mut self.kept, &mut self.count]
+        }
+
+        /// Version 1 kept only lengths.
+        fn migrate(&mut self, _: u32, part: OldPart<'_>) -> Result<(), String> {
+            if part.piece() == 1 {
+                return part.restore_into(&mut self.count);
+            }
+            for (key, bytes) in part.entries::<String, u32>()? {
+                self.kept.insert(key, vec![7; bytes as usize]);
+            }
+            Ok(())
+        }
+    }
+
+    fn set(key: usize, bytes: i64) -> Input {
+        Input::new(key.to_string(), "").at(bytes)
+    }
+
+    fn host(buckets: u32) -> Harness<Keeper> {
+        Harness::new(&format!(r#"{{"buckets": {buckets}}}"#)).unwrap()
+    }
+
+    fn restored(buckets: u32, parts: &[Vec<u8>]) -> Result<Harness<Keeper>, String> {
+        Harness::restored(&format!(r#"{{"buckets": {buckets}}}"#), 2, parts)
+    }
+
+    #[test]
+    fn only_changed_buckets_are_given_again() {
+        let mut host = host(64);
+        host.process(&(0..500).map(|key| set(key, 10)).collect::<Vec<_>>());
+        host.snapshot();
+        assert_eq!(host.parts_given(), 65);
+        host.process(&[set(3, 11)]);
+        let parts = host.snapshot();
+        assert_eq!(host.parts_given(), 2);
+        let mut again = restored(64, &parts).unwrap();
+        assert_eq!((again.snapshot(), again.parts_given()), (parts.clone(), 0));
+        assert_eq!((again.full_snapshot(), again.parts_given()), (parts, 65));
+    }
+
+    #[test]
+    fn parts_kept_by_the_host_equal_a_full_snapshot_after_any_history() {
+        for seed in 0..200 {
+            let mut random = Random::new(seed);
+            let mut host = host(3);
+            for _ in 0..8 {
+                for _ in 0..random.below(12) {
+                    let bytes = [-1, 0, 9, 1000, 3000][random.below(5)];
+                    host.process(&[set(random.below(12), bytes)]);
+                }
+                let parts = host.snapshot();
+                let mut again = restored(3, &parts).unwrap();
+                assert_eq!(again.snapshot(), parts, "seed {seed}");
+                assert_eq!(again.parts_given(), 0, "seed {seed}");
+                assert_eq!(again.full_snapshot(), parts, "seed {seed}");
+                if random.below(2) == 0 {
+                    host = again;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_is_read_with_another_number_of_buckets_and_written_anew() {
+        let mut one = host(64);
+        one.process(&(0..500).map(|key| set(key, 10)).collect::<Vec<_>>());
+        let mut two = restored(7, &one.snapshot()).unwrap();
+        let parts = two.snapshot();
+        assert_eq!((parts.len(), two.parts_given()), (8, 8));
+        assert_eq!(restored(64, &parts).unwrap().snapshot(), one.snapshot());
+    }
+
+    #[test]
+    fn a_state_that_is_cut_short_anywhere_is_refused() {
+        let mut host = host(2);
+        host.process(&(0..9).map(|key| set(key, 3)).collect::<Vec<_>>());
+        host.process(&(10..14).map(|key| set(key, 3000)).collect::<Vec<_>>());
+        let parts = host.snapshot();
+        assert!(parts.len() > 3, "no bucket is large enough for a second chunk");
+        for count in 1..parts.len() {
+            assert!(restored(2, &parts[..count]).is_err(), "{count} of {}", parts.len());
+        }
+        for index in 0..parts.len() {
+            let bytes = parts[index].len();
+            for length in (0..bytes.min(200)).chain(bytes - bytes.min(200)..bytes) {
+                let mut parts = parts.clone();
+                parts[index].truncate(length);
+                assert!(restored(2, &parts).is_err(), "part {index} cut to {length} bytes");
+            }
+            let mut longer = parts.clone();
+            longer[index].push(0);
+            assert!(restored(2, &longer).is_err(), "part {index} with a byte more");
+            let mut twice = parts.clone();
+            twice.insert(index, parts[index].clone());
+            assert!(restored(2, &twice).is_err(), "part {index} twice");
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_never_panic() {
+        let mut host = host(2);
+        host.process(&(0..9).map(|key| set(key, 3)).collect::<Vec<_>>());
+        let good = host.snapshot();
+        let mut refused = 0;
+        for seed in 0..20_000 {
+            let mut random = Random::new(seed);
+            let mut parts = good.clone();
+            for _ in 0..=random.below(4) {
+                let part = random.below(parts.len());
+                let byte = random.below(parts[part].len());
+                parts[part][byte] = random.below(256) as u8;
+            }
+            match restored(2, &parts) {
+                Ok(mut host) => drop(host.snapshot()),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > 10_000);
+    }
+
+    #[test]
+    fn an_older_state_is_migrated_and_written_anew() {
+        let old = |piece, slot: u32, body: &[u8]| {
+            [&[piece, 0], &slot.to_le_bytes()[..], &2u32.to_le_bytes(), body].concat()
+        };
+        let entries = [&2u32.to_le_bytes()[..], b"\x01a\x02", b"\x01b\x03"].concat();
+        let parts = [old(0, 0, &entries), old(1, 0, b"\x05")];
+        let config = r#"{"buckets": 4}"#;
+        let mut migrated = Harness::<Keeper>::restored(config, 1, &parts).unwrap();
+        let parts = migrated.snapshot();
+        assert_eq!((parts.len(), migrated.parts_given()), (5, 5));
+        let mut fresh = host(4);
+        let set = |key: &str, bytes| Input::new(key, "").at(bytes);
+        fresh.process(&[set("b", 3), set("x", 1), set("a", 1), set("x", -1), set("a", 2)]);
+        assert_eq!(fresh.snapshot(), parts);
+    }
+}

@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 /// A chunk ends behind the entry with which it reaches this many bytes (the contract's limit of a
 /// part is 8 MiB, so a single entry may have about 4 MiB).
-pub const CHUNK_BYTES: usize = 4 << 20;
+pub const CHUNK_BYTES: usize = if cfg!(test) { 4 << 10 } else { 4 << 20 };
 
 /// A piece of an operator's state. The SDK's own pieces are [`crate::Buckets`], [`Single`],
 /// [`crate::Tumbling`] and [`crate::Sliding`].

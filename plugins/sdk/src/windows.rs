@@ -165,7 +165,7 @@ impl<K: Key, V: Value> Panes<K, V> {
         if size == 0 || slide == 0 || size > SIZE_MAX || lateness > SIZE_MAX {
             return Err(format!("window size and slide must be 1 to {SIZE_MAX} ms"));
         }
-        if size % slide != 0 {
+        if !size.is_multiple_of(slide) {
             return Err(format!("window size {size} ms must be a multiple of slide {slide} ms"));
         }
         let (size, slide, lateness) = (size as i64, slide as i64, lateness as i64);
@@ -268,5 +268,139 @@ impl<K: Key, V: Value> Panes<K, V> {
             panes.iter().for_each(|pane| index.entry(pane.0).or_default().push(key.clone()));
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::Parts;
+    use crate::testing::Random;
+
+    fn snapshot(piece: &mut dyn State) -> Vec<Vec<u8>> {
+        let (mut parts, mut all) = (Parts::new(), Vec::new());
+        loop {
+            let part = parts.snapshot(&mut [&mut *piece], all.len() as u32, true);
+            all.extend(part.data);
+            if !part.more {
+                return all;
+            }
+        }
+    }
+
+    fn restore(piece: &mut dyn State, all: &[Vec<u8>]) -> Result<(), String> {
+        let mut parts = Parts::new();
+        all.iter().enumerate().try_for_each(|(index, part)| {
+            parts.restore(&mut [&mut *piece], part, index + 1 < all.len())
+        })
+    }
+
+    type Fired = (i64, i64, String, Vec<i64>);
+
+    fn tumble(windows: &mut Tumbling<String, Vec<i64>>, watermark: i64) -> Vec<Fired> {
+        let mut fired = Vec::new();
+        windows.fire(watermark, |window, key, values| {
+            fired.push((window.start, window.end, key.clone(), values));
+        });
+        fired
+    }
+
+    fn slide(windows: &mut Sliding<String, Vec<i64>>, watermark: i64) -> Vec<Fired> {
+        let mut fired = Vec::new();
+        windows.fire(watermark, |window, key, panes| {
+            let values = panes.iter().flat_map(|pane| pane.1.clone()).collect();
+            fired.push((window.start, window.end, key.clone(), values));
+        });
+        fired
+    }
+
+    #[test]
+    fn tumbling_windows_fire_by_start_then_key_once_they_are_due() {
+        let mut windows = Tumbling::<String, Vec<i64>>::new(10, 5).unwrap();
+        for (key, time) in [("b", 12), ("b", -1), ("a", 19), ("b", 10), ("c", 20)] {
+            windows.at(key, time).push(time);
+        }
+        assert_eq!(tumble(&mut windows, 4), []);
+        let fired = tumble(&mut windows, 34);
+        let key = |text: &str| text.to_owned();
+        assert_eq!(
+            fired,
+            [
+                (-10, 0, key("b"), vec![-1]),
+                (10, 20, key("a"), vec![19]),
+                (10, 20, key("b"), vec![12, 10]),
+            ]
+        );
+        assert_eq!(tumble(&mut windows, 35), [(20, 30, key("c"), vec![20])]);
+        assert!(windows.is_empty());
+    }
+
+    #[test]
+    fn any_history_fires_what_a_plain_count_says_restored_in_between_or_not() {
+        for seed in 0..300 {
+            let mut random = Random::new(seed);
+            let slide_by = [1, 5, 10][random.below(3)];
+            let (size, lateness) = (slide_by * [1, 2, 4][random.below(3)], [0, 7][random.below(2)]);
+            let make = || Sliding::new(size, slide_by, lateness).unwrap();
+            let (mut windows, mut events, mut watermark) = (make(), Vec::new(), -50);
+            let mut fired = Vec::new();
+            for _ in 0..random.below(60) {
+                if random.below(3) == 0 {
+                    watermark += random.below(30) as i64;
+                    fired.extend(slide(&mut windows, watermark));
+                }
+                let key = random.below(3).to_string();
+                let time = watermark + random.below(40) as i64;
+                windows.at(key.as_str(), time).push(time);
+                events.push((key, time));
+                if random.below(8) == 0 {
+                    let parts = snapshot(&mut windows);
+                    windows = make();
+                    restore(&mut windows, &parts).unwrap();
+                    assert_eq!(snapshot(&mut windows), parts, "seed {seed}");
+                }
+            }
+            fired.extend(slide(&mut windows, 1_000_000));
+            assert!(windows.is_empty(), "seed {seed}");
+            let mut expected = Vec::new();
+            for start in (-200..3000).filter(|time| time % slide_by as i64 == 0) {
+                for key in ["0", "1", "2"] {
+                    let end = start + size as i64;
+                    let inside =
+                        |event: &&(String, i64)| event.0 == key && (start..end).contains(&event.1);
+                    let mut held: Vec<_> = events.iter().filter(inside).map(|e| e.1).collect();
+                    // Panes come in order of time; within one, in order of arrival.
+                    held.sort_by_key(|time| time.div_euclid(slide_by as i64));
+                    if !held.is_empty() {
+                        expected.push((start, end, key.to_owned(), held));
+                    }
+                }
+            }
+            assert_eq!(fired, expected, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_state_of_other_sizes_is_refused() {
+        let mut windows = Tumbling::<String, u32>::new(10, 0).unwrap();
+        *windows.at("a", 3) += 1;
+        let parts = snapshot(&mut windows);
+        let mut other = Tumbling::<String, u32>::new(20, 0).unwrap();
+        let error = restore(&mut other, &parts).unwrap_err();
+        assert!(error.contains("windows of 10 ms every 10 ms, and 20 ms"), "{error}");
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused_and_extreme_times_do_no_harm() {
+        assert!(Tumbling::<String, u32>::new(0, 0).is_err());
+        assert!(Sliding::<String, u32>::new(10, 3, 0).is_err());
+        assert!(Tumbling::<String, u32>::new(u64::MAX, 0).is_err());
+        let mut windows = Sliding::<String, u32>::new(1000, 100, 0).unwrap();
+        for time in [i64::MIN, i64::MIN + 950, 0, i64::MAX] {
+            *windows.at("a", time) += 1;
+        }
+        let mut fired = 0;
+        windows.fire(i64::MAX, |_, _, _| fired += 1);
+        assert!(fired >= 10 && windows.is_empty());
     }
 }

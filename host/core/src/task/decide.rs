@@ -6,6 +6,7 @@ use super::{Step, Stop, Task, Wish};
 use crate::dead_letter::Cause;
 use crate::decision::{Decision, DecisionKind};
 use crate::laws::{Law, Violation};
+use crate::mutant::{Mutant, planted};
 use crate::operator::Operator;
 use crate::spec::TimeOrigin;
 
@@ -25,7 +26,8 @@ pub(super) fn dead_item(decision: &Decision, row: u32) -> Option<DeadItem> {
         kind: error_kind.clone(),
         message: message.clone(),
     };
-    Some(DeadItem { row, path: path.clone(), cause, applied: false })
+    let number = decision.number;
+    Some(DeadItem { number, row, path: path.clone(), cause, applied: false })
 }
 
 impl Task {
@@ -50,7 +52,7 @@ impl Task {
 
     /// Whether a decision may be made here.
     pub(super) fn may_decide(&self) -> bool {
-        !self.is_quiet() && self.stored.is_empty()
+        !self.is_quiet()
     }
 
     /// What the wish comes to, if it changes anything.
@@ -113,7 +115,9 @@ impl Task {
             DecisionKind::Generation { number, producers } => {
                 plain.generation = number;
                 plain.producers = producers;
-                self.write_controls();
+                if !planted(Mutant::GenerationUnsaid) {
+                    self.write_controls();
+                }
             }
             DecisionKind::Idle => {
                 plain.idle = true;
@@ -127,8 +131,13 @@ impl Task {
                 if let TimeOrigin::Records(rules) = &time {
                     plain.clock.close(until, rules);
                 }
-                plain.idle = false;
+                let was_idle = plain.idle;
+                plain.idle &= planted(Mutant::IdleCloses);
                 due = self.due_watermark();
+                // The tick tells both; where time does not move, the state is told alone.
+                if was_idle && due.is_none() {
+                    self.write_controls();
+                }
             }
             DecisionKind::Resume => plain.breaker.reset(),
             DecisionKind::Switch { operators, at_checkpoint } => {

@@ -6,10 +6,11 @@
 use super::call;
 use super::effects::Effects;
 use super::rows::Work;
-use super::sheet::{NO_ID, Sheet, path_of};
+use super::sheet::{NO_ID, Sheet};
 use super::{FailedCall, Stop, Task};
 use crate::dead_letter::{self, Cause, Refused};
-use crate::identity::{self, Id, IdSource};
+use crate::identity::{self, Id, IdSource, TimeSource};
+use crate::mutant::{Mutant, planted};
 use crate::operator::{Batch, Emissions, Failure, Operator, Rejection, Verdict};
 use crate::record::{NO_TIME, PRIORITY_DEFAULT, Records, Timestamp};
 use crate::spec::{LateRoute, Route, TimeOrigin};
@@ -52,11 +53,17 @@ impl Task {
             self.refuse(edge, sheet, item, cause, work);
             return Judged::Gone;
         }
+        if planted(Mutant::LateBeforeDedup) && self.is_late(judges_time, time) {
+            self.late(edge, sheet, item, work);
+            return Judged::Gone;
+        }
         let horizon = self.horizon(edge);
         if let Some(Some(window)) = self.state.windows.get(edge) {
             match window.look(id, horizon) {
-                Sight::Undecided => return Judged::Undecided,
-                Sight::Seen => {
+                Sight::Undecided if !planted(Mutant::UndecidedInCall) => {
+                    return Judged::Undecided;
+                }
+                Sight::Undecided | Sight::Seen => {
                     self.count(edge, |counters| &mut counters.duplicate);
                     return Judged::Gone;
                 }
@@ -69,11 +76,12 @@ impl Task {
         }
         if judges_time
             && let TimeOrigin::Records(rules) = self.spec.time
+            && !(planted(Mutant::DeadMovesNoTime) && work.is_decided_dead(edge, sheet, item))
         {
             let key = sheet.columns.keys.get(sheet.base + item).map_or(id, identity::hash);
             self.state.plain.clock.observe(time, id, key, &rules);
         }
-        if judges_time && self.spec.time != TimeOrigin::None && time < self.state.plain.watermark {
+        if self.is_late(judges_time, time) {
             self.late(edge, sheet, item, work);
             return Judged::Gone;
         }
@@ -83,6 +91,14 @@ impl Task {
             self.count(edge, |counters| &mut counters.evicted_early);
         }
         Judged::Pass
+    }
+
+    fn is_late(&self, judges_time: bool, time: Timestamp) -> bool {
+        if planted(Mutant::NeverLateBehind) && self.spec.time == TimeOrigin::Producers {
+            return false;
+        }
+        let known = judges_time && self.spec.time != TimeOrigin::None;
+        known && time < self.state.plain.watermark
     }
 
     /// Shows the selected items to operator `edge`, and what it emits to those behind it.
@@ -191,14 +207,7 @@ impl Task {
         selected: &mut Vec<u32>,
         work: &mut Work<'_>,
     ) {
-        let dead = work.dead.iter().position(|dead| {
-            !dead.applied
-                && dead.row == sheet.row(item)
-                && dead.path.len() == edge_depth(sheet, item)
-                && dead.path == path_of(sheet.steps_of(item))
-                && dead.operator(edge)
-        });
-        let Some(dead) = dead.and_then(|at| work.dead.get_mut(at)) else {
+        let Some(dead) = work.decided_dead(edge, sheet, item) else {
             selected.push(item as u32);
             return;
         };
@@ -211,7 +220,8 @@ impl Task {
     /// Whether a call must not take more.
     pub(super) fn is_full(&self, edge: usize, sheet: &Sheet<'_>, selected: &[u32]) -> bool {
         let isolated = self.isolation.is_some_and(|isolation| {
-            isolation.operator == edge && self.position() < isolation.until
+            let behind = isolation.operator < edge && !planted(Mutant::IsolatedAlone);
+            (isolation.operator == edge || behind) && self.position() < isolation.until
         });
         if isolated && !selected.is_empty() || selected.len() >= self.spec.call_records_max {
             return true;
@@ -288,6 +298,7 @@ impl Task {
     /// producer can only be a copy.
     fn is_copy(&self, time: Timestamp, work: &Work<'_>) -> bool {
         self.spec.copies
+            && !planted(Mutant::CopiesByIdOnly)
             && work.producer.is_some_and(|producer| {
                 let heard = self.state.plain.heard.watermark_of(producer);
                 heard != NO_TIME && time < heard
@@ -402,7 +413,9 @@ impl Task {
     }
 
     pub(super) fn withdraw(&mut self, edge: usize, id: Id) {
-        if let Some(Some(window)) = self.state.windows.get_mut(edge) {
+        if let Some(Some(window)) = self.state.windows.get_mut(edge)
+            && !planted(Mutant::NotWithdrawn)
+        {
             window.withdraw(id);
         }
     }
@@ -423,7 +436,12 @@ impl Task {
             false => &columns.event_times,
         };
         let source = self.spec.operators.get(edge).map(|operator| &operator.edge.time);
-        let plain = matches!(source, Some(crate::identity::TimeSource::Own)) || edge > 0;
+        // What is shown is what was judged; behind the first edge also where nothing was.
+        let plain = match source {
+            Some(TimeSource::Own) => true,
+            Some(TimeSource::None) => edge > 0,
+            _ => false,
+        };
         let mut at = 0;
         while let Some(first) = selected.get(at).copied() {
             let mut end = at + 1;
@@ -475,7 +493,7 @@ impl Task {
         let (mut index, mut last) = (0, None);
         for emission in 0..count {
             let cause = emissions.causes.get(emission).copied();
-            index = if cause == last { index } else { 0 };
+            index = if cause == last || planted(Mutant::IdsByCall) { index } else { 0 };
             last = cause;
             let (cause_id, row) = match causes {
                 Causes::Items(from, selected) => {
@@ -559,6 +577,10 @@ impl Task {
         let (delay, ahead) = (operator.wiring.delay as i64, operator.wiring.ahead as i64);
         let watermarks = &self.state.plain.operator_watermarks;
         let watermark = watermarks.get(edge).copied().unwrap_or(NO_TIME);
+        let watermark = match causes {
+            Causes::Tick(_, new) if planted(Mutant::EmissionVsNewWatermark) => *new,
+            _ => watermark,
+        };
         let low = watermark.saturating_sub(delay);
         for (emission, time) in emissions.event_times.iter().enumerate() {
             if watermark != NO_TIME && *time < low {
@@ -597,12 +619,20 @@ impl Task {
             failure,
             advance: false,
             alone: selected.len() == 1,
-            quiet: self.is_quiet(),
+            quiet: self.has_passed_before(work),
             position: work.offset(sheet.row(item)),
             tick: work.tick.map(|_| self.state.plain.progress.ticks),
             path: sheet.path(item),
             until: work.end().max(self.position()) + 1,
         }))
+    }
+
+    /// Whether the failed item has passed before: something durable lies behind it. Of the last
+    /// durable decision this is so unless it is about an item that the run has met already.
+    fn has_passed_before(&self, work: &Work<'_>) -> bool {
+        let published = self.state.plain.progress.root() < self.intent;
+        let due = self.stored.back().is_some_and(|last| !work.has_met(last.number));
+        self.replaying || published || (due && !planted(Mutant::ReplayToCommit))
     }
 
     fn count(
@@ -623,11 +653,6 @@ impl Task {
             *which(counters) += count;
         }
     }
-}
-
-/// How many real steps lead to an item (fewer than its level below a tick).
-fn edge_depth(sheet: &Sheet<'_>, item: usize) -> usize {
-    path_of(sheet.steps_of(item)).len()
 }
 
 /// The columns of the items that emissions become: headers that are set, and those inherited.

@@ -17,6 +17,7 @@ use crate::commit::{Append, Commit, CommitBatch, Progress};
 use crate::decision::{CheckpointName, Decision, DecisionKind, OperatorDigest, PathStep};
 use crate::identity;
 use crate::laws::{Law, Violation};
+use crate::mutant::{Mutant, planted};
 use crate::operator::{Batch, Failure, Operator};
 use crate::outbox::{self, Outbox};
 use crate::record::{Control, LogBatch, NO_TIME, Offset, Producer, Timestamp};
@@ -159,10 +160,11 @@ pub struct Recovery {
     pub tolerant: bool,
 }
 
-/// One operator gets one item per call up to a position, to find the one that fails.
+/// One operator, and all behind it, get one item per call up to a position, to find the one that
+/// fails. All behind it, since else two that fail would take turns in hiding each other's culprit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isolation {
-    /// Index of the operator.
+    /// Index of the first operator.
     pub operator: usize,
     /// Up to this position.
     pub until: Offset,
@@ -219,7 +221,10 @@ impl Task {
             commit: recovery.commit,
             tolerant: recovery.tolerant,
             intent: recovery.intent.root(),
-            stored: recovery.decisions.into(),
+            stored: match planted(Mutant::Remade) {
+                true => VecDeque::new(),
+                false => recovery.decisions.into(),
+            },
             epoch: recovery.epoch,
             spec,
             state,
@@ -233,7 +238,7 @@ impl Task {
         })
     }
 
-    /// Gives one operator one item per call up to a position.
+    /// Gives operators one item per call up to a position.
     pub fn isolate(&mut self, isolation: Option<Isolation>) {
         self.isolation = isolation;
     }
@@ -265,7 +270,7 @@ impl Task {
         };
         let tripped = self.state.plain.breaker.tripped(&self.spec.breaker);
         if let Some((failed, seen)) = tripped
-            && !self.is_quiet()
+            && self.may_decide()
         {
             return Err(Stop::Breaker { failed, seen });
         }
@@ -289,7 +294,14 @@ impl Task {
             Err(at) => {
                 let to_control = input.controls.get(at).map_or(input.rows(), |(at, _)| *at as usize);
                 let rows = rows_max.clamp(1, to_control - row);
-                let rows = match self.stored.front().filter(|next| !decide::is_dead(next)) {
+                // A dead item lies within the run; any other decision ends it, though dead items
+                // may stand before it in the list.
+                let bound = self.stored.iter().find(|next| !decide::is_dead(next));
+                let bound = match planted(Mutant::RunOverDecision) {
+                    true => self.stored.front().filter(|next| !decide::is_dead(next)),
+                    false => bound,
+                };
+                let rows = match bound {
                     Some(next) => rows.min((next.position - self.position()) as usize),
                     None => rows,
                 };
@@ -323,13 +335,32 @@ impl Task {
         self.replaying
     }
 
-    /// Whether no decision may be made yet: below the commit, the intent or a durable decision.
+    /// Whether no decision may be made yet: the commit or the intent is not reached, or a durable
+    /// decision is not applied.
     pub fn is_quiet(&self) -> bool {
-        let position = self.position();
-        let last = self.stored.back();
-        self.replaying
-            || self.state.plain.progress.root() < self.intent
-            || last.is_some_and(|last| last.position > position)
+        if planted(Mutant::Remade) {
+            return false;
+        }
+        let published = self.state.plain.progress.root() < self.intent;
+        self.replaying || published || !self.stored.is_empty()
+    }
+
+    /// The decisions to make durable when a call failed with one item alone and not in quiet: those
+    /// that this life made and never sealed (each may rest on the one before), and behind them the
+    /// one that says that the item is dead. What was sealed must be durable first. Then the task is
+    /// started again from a checkpoint and never shows the item to the guest.
+    pub fn convict(&self, call: &FailedCall) -> Vec<Decision> {
+        let progress = self.state.plain.progress;
+        let number = self.stored.back().map_or(progress.decisions, |last| last.number + 1);
+        let kind = DecisionKind::Dead {
+            tick: call.tick,
+            path: call.path.clone(),
+            disposition: call.failure.disposition().to_owned(),
+            error_kind: call.failure.kind().to_owned(),
+            message: call.failure.message().to_owned(),
+        };
+        let dead = Decision { number, position: call.position, kind, epoch: self.epoch };
+        self.fresh.iter().cloned().chain([dead]).collect()
     }
 
     /// Bytes and rows made and not sealed.
@@ -375,6 +406,17 @@ impl Task {
         })
     }
 
+    /// Other operators run from here on: their edges, outputs and topics. Between two steps only.
+    pub fn rewire(&mut self, spec: Arc<Spec>) {
+        self.outbox.count(&mut self.state.plain.counters);
+        outbox::merge(&mut self.sealed, self.outbox.drain());
+        let task = &spec.task;
+        let producer = Producer { stage: task.stage.clone(), partition: task.partition };
+        self.outbox = Outbox::new(producer, &spec.topics);
+        self.state.fit(&spec);
+        self.spec = spec;
+    }
+
     /// Carries counts that are kept outside the counters into them, for a look or an image.
     pub fn settle_counters(&mut self) {
         self.outbox.count(&mut self.state.plain.counters);
@@ -390,6 +432,9 @@ impl Task {
 
     /// Below the commit nothing is published again.
     fn muted(&self) -> bool {
+        if planted(Mutant::NotMuted) {
+            return false;
+        }
         let progress = self.state.plain.progress;
         if self.tolerant {
             return self.replaying && progress.position < self.commit.progress.position;

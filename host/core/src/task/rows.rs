@@ -3,12 +3,13 @@
 
 use super::edge::{BothEffects, Judged};
 use super::effects::Effects;
-use super::sheet::{NO_ID, Sheet};
+use super::sheet::{NO_ID, Sheet, path_of};
 use super::{Stop, Task, decide};
 use crate::dead_letter::Cause;
 use crate::decision::{DecisionKind, PathStep};
 use crate::identity::{self, Id, IdSource};
 use crate::laws::{Law, Violation};
+use crate::mutant::{Mutant, planted};
 use crate::operator::Operator;
 use crate::record::{LogBatch, NO_TIME, Offset, Producer, Records, Timestamp};
 use crate::spec::TimeOrigin;
@@ -38,6 +39,7 @@ pub(super) struct Work<'a> {
 
 /// An item that a decision says is dead.
 pub(super) struct DeadItem {
+    pub number: u64,
     pub row: u32,
     pub path: Vec<PathStep>,
     pub cause: Cause,
@@ -86,6 +88,28 @@ impl<'a> Work<'a> {
     /// The root row of an item.
     pub fn root(&self, row: u32) -> Option<(&'a Records, usize)> {
         self.input.map(|(records, first)| (records, first + row as usize))
+    }
+
+    /// The decision that an item before operator `edge` is dead, if there is one.
+    pub fn decided_dead(
+        &mut self,
+        edge: usize,
+        sheet: &Sheet<'_>,
+        item: usize,
+    ) -> Option<&mut DeadItem> {
+        let row = sheet.row(item);
+        let mut of_row = self.dead.iter_mut().filter(|dead| dead.row == row && !dead.applied);
+        of_row.find(|dead| dead.operator(edge) && dead.path == path_of(sheet.steps_of(item)))
+    }
+
+    /// Whether there is one.
+    pub fn is_decided_dead(&mut self, edge: usize, sheet: &Sheet<'_>, item: usize) -> bool {
+        self.decided_dead(edge, sheet, item).is_some()
+    }
+
+    /// Whether the run has met the item of this decision.
+    pub fn has_met(&self, number: u64) -> bool {
+        self.dead.iter().any(|dead| dead.number == number && dead.applied)
     }
 
     /// Notes that something of a row failed, for the breaker.
@@ -160,8 +184,9 @@ impl Task {
                     self.begin_call(edge);
                 }
             }
-            let due = self.due_watermark();
-            if due.is_some() || row + 1 == rows {
+            let last = row + 1 == rows;
+            let due = self.due_watermark().filter(|_| last || !planted(Mutant::TickAtBatchEnd));
+            if due.is_some() || last {
                 self.flush(edge, sheet, &mut selected, work, operators)?;
                 self.finish(&mut finished, row + 1, work)?;
                 if let Some(due) = due {

@@ -8,6 +8,7 @@ use super::{FailedCall, Stop, Task, call, decide};
 use crate::decision::DecisionKind;
 use crate::identity;
 use crate::laws::{Law, Violation};
+use crate::mutant::{Mutant, planted};
 use crate::operator::{Failure, Operator};
 use crate::record::{Control, NO_TIME, Producer, Timestamp};
 use crate::spec::TimeOrigin;
@@ -70,10 +71,19 @@ impl Task {
                 }
                 *last = watermark;
             }
+            let held_back = match planted(Mutant::NoDelay) {
+                true => watermark,
+                false => watermark.saturating_sub(told.wiring.delay as i64).max(NO_TIME + 1),
+            };
             if let Some(next) = next {
+                if planted(Mutant::AdvanceOrder)
+                    && let Some(behind) = operators.get_mut(edge + 1)
+                {
+                    _ = behind.advance(held_back);
+                }
                 self.feed(edge + 1, &next, work, operators)?;
             }
-            watermark = watermark.saturating_sub(told.wiring.delay as i64).max(NO_TIME + 1);
+            watermark = held_back;
         }
         Ok(())
     }
@@ -98,12 +108,13 @@ impl Task {
         if self.spec.time == TimeOrigin::None || !spec.topics.iter().any(|topic| topic.controls) {
             return;
         }
-        let muted = self.muted();
+        let muted = self.muted() && !planted(Mutant::ControlsNotMuted);
         let plain = &mut self.state.plain;
         plain.control_number += 1;
         let held = spec.operators.iter().skip(spec.time_edge).map(|o| o.wiring.delay as i64);
         let watermark = match plain.watermark {
             NO_TIME => NO_TIME,
+            watermark if planted(Mutant::NoDelay) => watermark,
             watermark => held.fold(watermark, i64::saturating_sub).max(NO_TIME + 1),
         };
         let of_topic = |writers: &[String]| {

@@ -39,11 +39,7 @@ pub(super) fn create_topic(
         error => Err(error),
     })?;
     if stored > partitions {
-        return Err(Error::PartitionsShrink {
-            topic: topic.to_owned(),
-            stored,
-            asked: partitions,
-        });
+        return Err(Error::PartitionsShrink { topic: topic.to_owned(), stored, asked: partitions });
     }
     let make = || -> rusqlite::Result<()> {
         let mut upsert = connection.prepare_cached(
@@ -78,7 +74,8 @@ pub(super) fn partitions_of(
     topic: &str,
 ) -> Result<u32, Error> {
     let read = || {
-        let mut select = connection.prepare_cached("SELECT partitions FROM topic WHERE name = ?1")?;
+        let mut select =
+            connection.prepare_cached("SELECT partitions FROM topic WHERE name = ?1")?;
         select.query_row([topic], |row| row.get(0)).optional()
     };
     read()

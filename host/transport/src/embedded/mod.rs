@@ -82,13 +82,17 @@ impl Embedded {
             true => None,
             false => {
                 let connection = open::writer(path, busy, options.database_bytes_max)?;
-                let writer =
-                    Writer::start(connection, path.to_owned(), poison.clone(), ends.clone())?;
+                let writer = Writer::start(connection, path, busy, poison.clone(), ends.clone())?;
                 Some(writer)
             }
         };
-        let transport =
-            Self { path: path.to_owned(), pool: Pool::new(path.to_owned(), busy), writer, ends, poison };
+        let transport = Self {
+            path: path.to_owned(),
+            pool: Pool::new(path.to_owned(), busy),
+            writer,
+            ends,
+            poison,
+        };
         // Reads every table's root once: a file that was cut short is noticed now.
         transport.topics()?;
         Ok(transport)
@@ -115,7 +119,6 @@ impl Embedded {
         let at = Place { path: &self.path, topic, partition };
         self.pool.read(|connection| work(connection, at))
     }
-
 }
 
 /// The work of a commit; all of it that needs no transaction is done here.
@@ -197,8 +200,8 @@ impl Transport for Embedded {
         from: Offset,
         max: ReadMax,
     ) -> Result<Vec<LogBatch>, Error> {
-        let stored = self
-            .read_at(topic, partition, |connection, at| log::read(connection, at, from, max))?;
+        let stored =
+            self.read_at(topic, partition, |connection, at| log::read(connection, at, from, max))?;
         log::decode(Place { path: &self.path, topic, partition }, &stored)
     }
 

@@ -29,6 +29,9 @@ const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// The cache of a reader: it reads each batch about once.
 const READER_CACHE_KIB: i64 = 2 * 1024;
 
+/// To this length the log is cut when it begins anew: a long reader has made it longer.
+const WAL_BYTES_KEPT: i64 = 64 << 20;
+
 /// Statements that a connection keeps prepared: all that there are.
 const STATEMENTS_MAX: usize = 64;
 
@@ -50,6 +53,7 @@ pub(super) fn writer(
     let set = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
         if let Some(bytes) = bytes_max {
             let pages = (bytes / u64::from(PAGE_BYTES)).clamp(1, u64::from(u32::MAX - 1));
             connection.pragma_update(None, "max_page_count", pages as i64)?;
@@ -77,21 +81,24 @@ fn connect(
         connection.pragma_update(None, "cache_size", -cache_kib)?;
         Ok(connection)
     };
-    open().map_err(|error| storage(path, "open", error))
+    open().map_err(|error| refused(path, error))
+}
+
+/// An error met before it is known whose file this is.
+fn refused(path: &Path, error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => Error::NotPawl {
+            path: path.to_owned(),
+            what: "it does not begin as a database does: another file, or damaged".to_owned(),
+        },
+        _ => storage(path, "open", error),
+    }
 }
 
 /// Refuses what is not a database of ours that we know how to read.
 fn recognise(connection: &Connection, path: &Path) -> Result<(), Error> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let read = |pragma| {
-        number(pragma).map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Error::NotPawl {
-                path: path.to_owned(),
-                what: "it does not begin as a database does: another file, or damaged".to_owned(),
-            },
-            _ => storage(path, "read the header of", error),
-        })
-    };
+    let read = |pragma| number(pragma).map_err(|error| refused(path, error));
     let application = read("application_id")?;
     if application != APPLICATION_ID {
         return Err(Error::NotPawl {
@@ -198,9 +205,4 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// The write-ahead log of a database.
-pub(super) fn wal_of(path: &Path) -> PathBuf {
-    beside(path, "-wal")
 }

@@ -1,7 +1,7 @@
 //! Statements about tasks: epochs, commits, decisions and generations, inside of a transaction of
 //! the caller. What is fenced or goes backwards is refused before anything is written.
 
-use super::{number, stored_number, storage};
+use super::{number, storage, stored_number};
 use crate::error::Error;
 use crate::transport::{Recovery, goes_on};
 use pawl_codec::{commit, decision};
@@ -138,8 +138,8 @@ pub(super) fn recovery(
     let failed = |error| storage(path, "read a task of", error);
     let damaged = |what: String| Error::DamagedTask { task: task.clone(), what };
     let body = || -> rusqlite::Result<Option<Vec<u8>>> {
-        let mut select = connection
-            .prepare_cached("SELECT body FROM task WHERE stage = ?1 AND number = ?2")?;
+        let mut select =
+            connection.prepare_cached("SELECT body FROM task WHERE stage = ?1 AND number = ?2")?;
         let found = select.query_row(params![task.stage, task.partition], |row| row.get(0));
         found.optional().map(Option::flatten)
     };
@@ -199,8 +199,7 @@ pub(super) fn generation(
             "SELECT stage, task FROM generation WHERE number = ?1 AND stage <> ''
              ORDER BY stage, task",
         )?;
-        let producer =
-            |row: &Row<'_>| Ok(Producer { stage: row.get(0)?, partition: row.get(1)? });
+        let producer = |row: &Row<'_>| Ok(Producer { stage: row.get(0)?, partition: row.get(1)? });
         let members = select.query_map([newest as i64], producer)?.collect::<Result<_, _>>()?;
         Ok((newest, members))
     };

@@ -7,15 +7,17 @@
 use super::notify::Ends;
 use super::open::PAGE_BYTES;
 use super::storage;
-use crate::error::Error;
+use crate::error::{Error, StorageKind};
 use crate::order::{Mark, Order};
 use crate::ticket::{Answer, Ticket};
 use pawl_core::record::Offset;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Jobs that may wait; who comes then waits for room.
 const QUEUE_JOBS_MAX: usize = 64;
@@ -30,6 +32,9 @@ const CHECKPOINT_BYTES: u64 = 16 << 20;
 
 /// From this length on the writer waits for readers, so that the log can begin anew.
 const WAL_BYTES_MAX: u64 = 128 << 20;
+
+/// How long a checkpoint waits for readers, which are short; one that hangs must not stop commits.
+const READERS_WAIT: Duration = Duration::from_millis(250);
 
 /// What a small transaction costs beside its bytes.
 const GROUP_BYTES_LEAST: u64 = 4 * PAGE_BYTES as u64;
@@ -98,29 +103,31 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread. `busy` is how long a transaction waits for those of other processes.
     pub fn start(
         connection: Connection,
-        path: PathBuf,
+        path: &Path,
+        busy: Duration,
         poison: Arc<Poison>,
         ends: Arc<Ends>,
     ) -> Result<Self, Error> {
         let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
-        let own_poison = poison.clone();
-        let named = std::thread::Builder::new().name("transport-writer".to_owned());
-        let thread = named
-            .spawn({
-                let path = path.clone();
-                let order = Order::default();
-                move || {
-                    Loop { connection, path, poison: own_poison, ends, order, unchecked: 0 }
-                        .run(&jobs)
-                }
-            })
+        let writing = Loop {
+            connection,
+            path: path.to_owned(),
+            busy,
+            poison: poison.clone(),
+            ends,
+            order: Order::default(),
+            unchecked: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("transport-writer".to_owned())
+            .spawn(move || writing.run(&jobs))
             .map_err(|error| Error::Storage {
-                path,
+                path: path.to_owned(),
                 doing: "start the writer of",
-                kind: crate::error::StorageKind::Other,
+                kind: StorageKind::Other,
                 what: error.to_string(),
             })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), poison })
@@ -168,6 +175,7 @@ impl Drop for Writer {
 struct Loop {
     connection: Connection,
     path: PathBuf,
+    busy: Duration,
     poison: Arc<Poison>,
     ends: Arc<Ends>,
     order: Order,
@@ -200,6 +208,9 @@ impl Loop {
             // At a clean end the log is copied and cut. If a reader of another process prevents
             // it nothing is lost: the next one to open the file does it.
             drop(self.checkpoint("TRUNCATE"));
+        } else {
+            // Else SQLite copies the log on closing, which would be one more try after a failure.
+            drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
         }
     }
 
@@ -260,10 +271,14 @@ impl Loop {
 
     /// Copies the log into the database as far as readers allow; returns the log's length.
     fn checkpoint(&self, how: &str) -> Result<u64, Error> {
-        let pages = self
-            .connection
-            .query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get::<_, i64>(1))
-            .map_err(|error| storage(&self.path, "checkpoint the log of", error))?;
+        let copy = || -> rusqlite::Result<i64> {
+            self.connection.busy_timeout(READERS_WAIT)?;
+            let pragma = format!("PRAGMA wal_checkpoint({how})");
+            let pages = self.connection.query_row(&pragma, [], |row| row.get(1));
+            self.connection.busy_timeout(self.busy)?;
+            pages
+        };
+        let pages = copy().map_err(|error| storage(&self.path, "checkpoint the log of", error))?;
         Ok(u64::try_from(pages).unwrap_or(0) * u64::from(PAGE_BYTES))
     }
 }

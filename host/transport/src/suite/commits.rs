@@ -23,8 +23,11 @@ pub fn a_commit_is_stored_whole_or_not_at_all(transport: &dyn Transport) {
     whole.commit.witness = Some(CheckpointName { epoch: 1, sequence: 2 });
     whole.commit.counters.records_out = BTreeMap::from([("out".to_owned(), 3)]);
     whole.decisions = vec![decision(0, 70), decision(1, 71)];
-    whole.appends =
-        vec![append("out", batch(["a", "b"])), append("dead", batch(["d"])), append("out", batch(["c"]))];
+    whole.appends = vec![
+        append("out", batch(["a", "b"])),
+        append("dead", batch(["d"])),
+        append("out", batch(["c"])),
+    ];
     let mut torn = commit(&bad, bad_epoch, 9);
     torn.decisions = vec![decision(0, 1)];
     torn.appends = vec![append("out", batch(["lost"])), append("nowhere", batch(["x"]))];
@@ -32,8 +35,9 @@ pub fn a_commit_is_stored_whole_or_not_at_all(transport: &dyn Transport) {
     lying.appends = vec![append("out", batch(["lost"])), append("out", batch(["lies"]))];
     lying.appends[1].batch.records.keys.ends.clear();
 
-    let tickets =
-        [torn, whole.clone(), lying].map(|one| transport.submit(one, 10)).map(|ticket| ticket.wait());
+    let tickets = [torn, whole.clone(), lying]
+        .map(|one| transport.submit(one, 10))
+        .map(|ticket| ticket.wait());
     assert!(matches!(&tickets[0], Err(Error::UnknownTopic { topic }) if topic == "nowhere"));
     assert_eq!(tickets[1], Ok(()));
     assert_eq!(tickets[2].clone().unwrap_err().class(), Class::Usage);
@@ -160,7 +164,7 @@ pub fn decisions_are_kept_until_pruned(transport: &dyn Transport) {
     assert_eq!(numbers(), [2]);
     transport.prune_decisions(&task, u64::MAX).unwrap();
     transport.prune_decisions(&super::task("unknown"), 1).unwrap();
-    assert_eq!(numbers(), []);
+    assert_eq!(numbers(), Vec::<u64>::new());
     assert_eq!(transport.recovery(&task).unwrap().commit.unwrap().progress.position, 2);
 }
 

@@ -155,10 +155,10 @@ mod tests {
         assert_eq!(sent.len(), 1, "{sent:?}");
         assert_eq!(
             sent[0].text(),
-            r#"{"alert_id":"ab26bbb2a8b15b5d","cell":"7","window_start":5000,"count":2,"sensors":2,"sx":1501,"sy":-1000,"sz":0}"#
+            r#"{"alert_id":"4ca6b3904e23028b","cell":"7","window_start":5000,"count":2,"sensors":2,"sx":1501,"sy":-1000,"sz":0}"#
         );
         assert_eq!(sent[0].key.as_deref(), Some(&b"7"[..]));
-        assert_eq!(sent[0].id.as_deref(), Some(&b"ab26bbb2a8b15b5d"[..]));
+        assert_eq!(sent[0].id.as_deref(), Some(&b"4ca6b3904e23028b"[..]));
         assert_eq!(sent[0].event_time, 6000);
     }
 

@@ -71,6 +71,11 @@ impl Guest for Misbehaving {
                 wiring.outputs = (0..256).map(|output| output.to_string()).collect();
             }
             "wiring-delay-of-an-aeon" => wiring.delay = 1 << 53,
+            // Not misbehaviour: without a header it is the plain identity that is measured.
+            "plain" => {
+                wiring.wants.clear();
+                wiring.sets.clear();
+            }
             "wiring-no-outputs" => wiring.outputs.clear(),
             _ => {}
         }
@@ -84,7 +89,7 @@ impl Guest for Misbehaving {
             state.mode.clone()
         });
         match mode.as_str() {
-            "" => identity(input),
+            "" | "plain" => identity(input),
             "by-value" => obey(input),
             lie => lies::tell(lie, identity(input)),
         }

@@ -1,8 +1,6 @@
 //! Bytes that are no operator: refused, with the reason, before or while they are compiled.
 
-mod common;
-
-use common::{ENGINE, batch, plugin};
+use crate::{ENGINE, batch, plugin};
 use pawl_core::operator::Operator;
 use pawl_sandbox::{Component, Error, Limits};
 
@@ -81,7 +79,7 @@ fn the_digest_is_that_of_the_bytes_and_what_is_shared_crosses_threads() {
     crosses::<Component>();
     crosses::<pawl_sandbox::Engine>();
     moves::<pawl_sandbox::Instance>();
-    let digest = common::MISBEHAVING.digest();
-    assert_eq!(digest, common::MISBEHAVING.clone().digest());
+    let digest = crate::MISBEHAVING.digest();
+    assert_eq!(digest, crate::MISBEHAVING.clone().digest());
     assert!(digest.bytes().all(|byte| byte.is_ascii_hexdigit()) && digest.len() == 64);
 }

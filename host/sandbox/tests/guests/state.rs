@@ -1,8 +1,6 @@
 //! Snapshots and restores: honest ones come back as they went (CK-1), lying ones are failures.
 
-mod common;
-
-use common::{batch, start};
+use crate::{batch, start};
 use pawl_core::operator::Operator;
 use pawl_sandbox::{Limits, RestoreError, StatePart};
 
@@ -42,7 +40,7 @@ fn an_unchanged_part_is_absent_unless_the_host_wants_all() {
 fn each_lie_in_a_snapshot_is_told_apart() {
     let lies = [
         ("snapshot-traps", "trap", "panicked"),
-        ("snapshot-loops", "timeout", "took over 200 ms"),
+        ("snapshot-loops", "timeout", "took over 500 ms"),
         ("snapshot-hoards", "memory", "memory_bytes_max"),
         ("snapshot-absent-never-given", "bad-return", "part 0 is called unchanged"),
         ("snapshot-endless", "bad-return", "state_parts_max = 65536"),
@@ -74,7 +72,7 @@ fn a_part_that_was_not_in_the_state_before_cannot_be_unchanged() {
 #[test]
 fn a_state_over_its_bound_is_refused_by_the_sum_and_by_the_part() {
     let start = |mode: &str, limits: Limits| {
-        common::MISBEHAVING.instantiate(&format!(r#"{{"mode":"{mode}"}}"#), &limits).unwrap()
+        crate::MISBEHAVING.instantiate(&format!(r#"{{"mode":"{mode}"}}"#), &limits).unwrap()
     };
     let limits = Limits { state_bytes_max: 20 << 20, ..Limits::default() };
     let failure = start("snapshot-many-big-parts", limits).snapshot(true).unwrap_err();
@@ -87,6 +85,16 @@ fn a_state_over_its_bound_is_refused_by_the_sum_and_by_the_part() {
     let mut exact = start("", limits);
     assert_eq!(exact.snapshot(false).unwrap(), [part(0)]);
     exact.snapshot(false).unwrap();
+}
+
+#[test]
+fn many_short_calls_for_a_state_are_bounded_in_time_together() {
+    let limits = Limits { state_time_max_ms: 1, state_parts_max: u32::MAX, ..Limits::default() };
+    let config = r#"{"mode":"snapshot-endless"}"#;
+    let mut endless = crate::MISBEHAVING.instantiate(config, &limits).unwrap();
+    let failure = endless.snapshot(true).unwrap_err();
+    assert_eq!(failure.kind(), "timeout");
+    assert!(failure.message().contains("state_time_max_ms"), "{failure:?}");
 }
 
 #[test]

@@ -1,4 +1,10 @@
-//! What the tests share: where the built guests lie, and batches to give them.
+//! Tests with built guests: those that misbehave, each with what must happen, and honest ones.
+//!
+//! Here is what they share. They fail, and never skip, where the guests are not built.
+
+mod misbehaving;
+mod refused;
+mod state;
 
 use pawl_core::operator::Batch;
 use pawl_sandbox::{Component, Engine, EngineOptions, Error, Instance, Limits};
@@ -6,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The bytes of a plugin that `just plugins` has built.
-pub fn plugin(name: &str) -> Vec<u8> {
+fn plugin(name: &str) -> Vec<u8> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
     let path = target.join("wasm32-unknown-unknown/release").join(format!("{name}.wasm"));
@@ -14,21 +20,25 @@ pub fn plugin(name: &str) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{}: {error}; run `just plugins` first", path.display()))
 }
 
-pub static ENGINE: LazyLock<Engine> =
-    LazyLock::new(|| Engine::new(&EngineOptions::default()).unwrap());
+/// One engine for all tests, as in a process.
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    Engine::new(&EngineOptions::default()).expect("this machine runs WebAssembly")
+});
 
-pub static MISBEHAVING: LazyLock<Component> = LazyLock::new(|| {
-    Component::compile(&ENGINE, &plugin("misbehaving"), &Limits::default()).unwrap()
+/// The guest that misbehaves, compiled once.
+static MISBEHAVING: LazyLock<Component> = LazyLock::new(|| {
+    Component::compile(&ENGINE, &plugin("misbehaving"), &Limits::default())
+        .expect("it misbehaves only when it runs")
 });
 
 /// The guest in one of its modes, under limits tight enough to be reached soon.
-pub fn start(mode: &str) -> Result<Instance, Error> {
-    let limits = Limits { time_per_call_ms: 200, memory_bytes_max: 64 << 20, ..Limits::default() };
+fn start(mode: &str) -> Result<Instance, Error> {
+    let limits = Limits { time_per_call_ms: 500, memory_bytes_max: 64 << 20, ..Limits::default() };
     MISBEHAVING.instantiate(&format!(r#"{{"mode":"{mode}"}}"#), &limits)
 }
 
 /// One record per value, with a key, a time and no header.
-pub fn batch(values: &[&str]) -> Batch {
+fn batch(values: &[&str]) -> Batch {
     let mut batch = Batch { headers: vec![Default::default()], ..Batch::default() };
     for (row, value) in values.iter().enumerate() {
         batch.keys.push(Some(format!("key-{row}").as_bytes()));

@@ -1,0 +1,131 @@
+//! `pawl consume`: records of a topic on stdout, values as they are or whole records as JSON. Only
+//! looks: it keeps no position and holds nobody up.
+
+use crate::data;
+use crate::file::FileOption;
+use crate::out::{Out, json_line, note};
+use crate::record_json::{Printed, PrintedControl};
+use crate::rows::{Cursor, Row, rows};
+use anyhow::Result;
+use clap::Args;
+use pawl_transport::Transport;
+use std::time::Duration;
+
+/// How long `--follow` waits on one partition before it looks at the others.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Print the records of a topic: their values, one per line, the partitions in order
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    file: FileOption,
+    /// The topic
+    #[arg(value_name = "TOPIC")]
+    topic: String,
+    /// From the first record that is kept (the default)
+    #[arg(long, conflicts_with = "from_end")]
+    from_start: bool,
+    /// Only what comes from now on; goes with `--follow`
+    #[arg(long, requires = "follow")]
+    from_end: bool,
+    /// Wait for more at the end, until interrupted
+    #[arg(long)]
+    follow: bool,
+    /// Whole records, one JSON object per line
+    #[arg(long)]
+    json: bool,
+    /// Control rows, too, which carry watermarks
+    #[arg(long, requires = "json")]
+    control: bool,
+    /// Only this partition
+    #[arg(long, value_name = "N")]
+    partition: Option<u32>,
+    /// End after so many records
+    #[arg(long, value_name = "N")]
+    max: Option<u64>,
+}
+
+/// Runs the command.
+pub fn consume(arguments: &Arguments) -> Result<()> {
+    let pipeline = arguments.file.load()?;
+    let topic = arguments.topic.as_str();
+    let Some((transport, partitions)) = data::topic_to_read(&pipeline, topic)? else {
+        note(&format!("topic {topic} has no records yet"));
+        return Ok(());
+    };
+    let wanted = match arguments.partition {
+        Some(partition) => partition..partition.saturating_add(1),
+        None => 0..partitions,
+    };
+    let mut printer = Printer { arguments, out: Out::new(), left: arguments.max };
+    let mut cursors = Vec::new();
+    for partition in wanted {
+        cursors.push(match arguments.from_end {
+            true => Cursor::at_end(&transport, topic, partition)?,
+            false => Cursor::at_start(&transport, topic, partition)?,
+        });
+    }
+    let mut turn = 0;
+    loop {
+        for cursor in &mut cursors {
+            printer.to_the_end(cursor)?;
+        }
+        printer.out.flush()?;
+        if !arguments.follow || printer.is_done() || cursors.is_empty() {
+            return Ok(());
+        }
+        turn = (turn + 1) % cursors.len();
+        if let Some(cursor) = cursors.get(turn) {
+            transport.wait(topic, cursor.partition(), cursor.next(), WAIT)?;
+        }
+    }
+}
+
+struct Printer<'a> {
+    arguments: &'a Arguments,
+    out: Out,
+    /// How many more records may be printed.
+    left: Option<u64>,
+}
+
+impl Printer<'_> {
+    fn is_done(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    fn to_the_end(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        while !self.is_done() {
+            let (from, batches) = cursor.read()?;
+            if batches.is_empty() {
+                return Ok(());
+            }
+            for (offset, row) in batches.iter().flat_map(|batch| rows(batch, from)) {
+                if self.is_done() {
+                    break;
+                }
+                self.print(cursor.partition(), offset, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, partition: u32, offset: u64, row: &Row<'_>) -> Result<()> {
+        let at = (self.arguments.topic.as_str(), partition, offset);
+        match row {
+            Row::Control(control) => {
+                if self.arguments.control {
+                    self.out.line(json_line(&PrintedControl::new(at, control))?)?;
+                }
+                return Ok(());
+            }
+            Row::Data(records, row) if self.arguments.json => {
+                self.out.line(json_line(&Printed::new(at, records, *row))?)?;
+            }
+            Row::Data(records, row) => {
+                self.out.line(records.values.get(*row).unwrap_or_default())?;
+            }
+        }
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        Ok(())
+    }
+}

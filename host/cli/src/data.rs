@@ -1,0 +1,56 @@
+//! What a pipeline keeps in its data folder, as commands open it. Commands that only look open it
+//! for reading and change nothing.
+
+use crate::failure::usage;
+use anyhow::{Error, Result};
+use pawl_checkpoint::LocalStore;
+use pawl_pipeline::Pipeline;
+use pawl_transport::{Embedded, Options, Transport};
+
+/// The transport, to look into.
+pub fn transport_to_read(pipeline: &Pipeline) -> Result<Embedded> {
+    open(pipeline, &Options { read_only: true, ..Options::default() })
+}
+
+/// The transport, to produce.
+pub fn transport_to_write(pipeline: &Pipeline) -> Result<Embedded> {
+    open(pipeline, &Options::default())
+}
+
+/// The transport and the number of a topic's partitions. None if the topic is declared and nothing
+/// has made it yet.
+pub fn topic_to_read(pipeline: &Pipeline, topic: &str) -> Result<Option<(Embedded, u32)>> {
+    let declared = pipeline.topics.contains_key(topic);
+    let mut known: Vec<&str> = pipeline.topics.keys().map(String::as_str).collect();
+    let transport = match transport_to_read(pipeline) {
+        Err(_) if !declared => return Err(unknown_topic(topic, &known)),
+        opened => opened?,
+    };
+    match transport.partitions(topic) {
+        Ok(partitions) => Ok(Some((transport, partitions))),
+        Err(pawl_transport::Error::UnknownTopic { .. }) if declared => Ok(None),
+        Err(pawl_transport::Error::UnknownTopic { .. }) => {
+            let stored = transport.topics()?;
+            known.extend(stored.iter().map(|stored| stored.name.as_str()));
+            known.sort_unstable();
+            known.dedup();
+            Err(unknown_topic(topic, &known))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The error for a topic that is not there.
+pub fn unknown_topic(topic: &str, known: &[&str]) -> Error {
+    let topic = crate::out::shown(topic);
+    usage(format!("no topic is named {topic}; there are {}", known.join(", ")))
+}
+
+fn open(pipeline: &Pipeline, options: &Options) -> Result<Embedded> {
+    Ok(Embedded::open(&pipeline.data.join("pawl.db"), options)?)
+}
+
+/// The checkpoint store.
+pub fn store(pipeline: &Pipeline) -> LocalStore {
+    LocalStore::new(pipeline.data.join("checkpoints"), pipeline.name.clone())
+}

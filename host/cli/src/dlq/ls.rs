@@ -1,0 +1,97 @@
+//! `pawl dlq ls`: one line per dead letter, and how many there are of each kind. A crash may write
+//! a dead letter twice with one id; it is listed twice and counted once.
+
+use super::letter::Letter;
+use super::{each_letter, topic};
+use crate::out::{Out, json_line, note};
+use crate::rows::Cursor;
+use anyhow::Result;
+use pawl_pipeline::Pipeline;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+/// Lists them.
+pub fn ls(pipeline: &Pipeline, json: bool) -> Result<()> {
+    let Some((transport, partitions)) = topic(pipeline)? else { return Ok(()) };
+    let mut out = Out::new();
+    let mut counts = Counts::default();
+    for partition in 0..partitions {
+        let mut cursor = Cursor::at_start(&transport, &pipeline.dead_letters.topic, partition)?;
+        each_letter(&mut cursor, |letter| {
+            let repeated = counts.take_in(&letter);
+            match json {
+                true => out.line(json_line(&as_json(&letter, repeated))?)?,
+                false => out.line(as_text(&letter, repeated))?,
+            }
+            Ok(ControlFlow::<()>::Continue(()))
+        })?;
+    }
+    out.flush()?;
+    if !json {
+        counts.print(&mut out)?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Counts {
+    ids: BTreeSet<u128>,
+    kinds: BTreeMap<(String, String), u64>,
+    rows: u64,
+}
+
+impl Counts {
+    /// Whether the dead letter was there before.
+    fn take_in(&mut self, letter: &Letter<'_>) -> bool {
+        self.rows += 1;
+        let repeated = letter.id().is_some_and(|id| !self.ids.insert(id));
+        if !repeated {
+            let kind = (letter.field("pawl-class"), letter.field("pawl-error-kind"));
+            *self.kinds.entry(kind).or_default() += 1;
+        }
+        repeated
+    }
+
+    fn print(&self, out: &mut Out) -> Result<()> {
+        let distinct: u64 = self.kinds.values().sum();
+        if distinct == 0 {
+            note("there are no dead letters");
+            return Ok(());
+        }
+        let repeated = match self.rows - distinct {
+            0 => String::new(),
+            more => format!(" and {more} repeated with the same id"),
+        };
+        out.line("")?;
+        out.line(format!("{distinct} dead letters{repeated}"))?;
+        for ((class, kind), count) in &self.kinds {
+            out.line(format!("{count:>8}  {class}  {kind}"))?;
+        }
+        out.flush()
+    }
+}
+
+fn as_text(letter: &Letter<'_>, repeated: bool) -> String {
+    let field = |name| letter.field(name);
+    let place = format!("{}/{}", letter.partition, letter.offset);
+    let operator = format!("{}/{}", field("pawl-stage"), field("pawl-operator"));
+    let from =
+        format!("{}/{}/{}", field("pawl-topic"), field("pawl-partition"), field("pawl-offset"));
+    let (when, class) = (field("pawl-timestamp"), field("pawl-class"));
+    let (kind, message) = (field("pawl-error-kind"), field("pawl-error-message"));
+    let mark = if repeated { "(repeated) " } else { "" };
+    format!("{place:<8}  {when}  {operator}  {class}  {kind}  {from}  {mark}{message}")
+}
+
+fn as_json(letter: &Letter<'_>, repeated: bool) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("partition".to_owned(), letter.partition.into());
+    fields.insert("offset".to_owned(), letter.offset.into());
+    fields.insert("repeated".to_owned(), repeated.into());
+    fields.insert("payload_bytes".to_owned(), letter.payload().len().into());
+    for (name, bytes) in letter.headers().filter(|(name, _)| name.starts_with("pawl-")) {
+        fields.insert(name.to_owned(), String::from_utf8_lossy(bytes).into());
+    }
+    fields
+}

@@ -1,0 +1,49 @@
+//! How a command ends that did not do what it was asked: its message and its exit code. Never shows
+//! Rust's own names of values, nor a backtrace.
+
+use crate::out;
+use anyhow::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+/// Failed: the command was understood, and something stood in its way.
+const FAILED: u8 = 1;
+
+/// The command or the pipeline file is not right: the same again cannot help.
+const USAGE: u8 = 2;
+
+/// What was asked for does not exist or cannot be.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An error of usage.
+pub fn usage(what: impl Into<String>) -> Error {
+    Error::new(Usage(what.into()))
+}
+
+/// Says what went wrong and returns the exit code. A reader of stdout that went away (as in
+/// `pawl consume ... | head`) is a quiet end.
+pub fn end(error: &Error) -> ExitCode {
+    if error.is::<out::Closed>() {
+        return ExitCode::SUCCESS;
+    }
+    out::note(&format!("{error:#}"));
+    ExitCode::from(code(error))
+}
+
+fn code(error: &Error) -> u8 {
+    let is_usage = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<Usage>()
+            || cause.is::<pawl_pipeline::Mistakes>()
+            || matches!(cause.downcast_ref(), Some(pawl_service::Error::Pipeline(_)))
+    };
+    if error.chain().any(is_usage) { USAGE } else { FAILED }
+}

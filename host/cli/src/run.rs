@@ -1,0 +1,78 @@
+//! `pawl run`: the service, and the signals that end it. The first SIGTERM or SIGINT drains, a
+//! second one of either stops at once.
+
+use crate::file::Overrides;
+use crate::out;
+use anyhow::{Context, Result};
+use clap::Args;
+use pawl_service::{RunOptions, StopFlag};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Run a pipeline until SIGTERM or Ctrl-C, which finish what is in hand; a second one stops at once
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The pipeline file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// End when every stage stands at the end of its input; no time is moved, a later run goes on
+    #[arg(long)]
+    until_idle: bool,
+    /// As `--until-idle`, then close every window and end
+    #[arg(long)]
+    close_windows: bool,
+    /// Begin anew where a task's checkpoints are gone or cannot be used: what it held is lost
+    #[arg(long)]
+    fresh: bool,
+    /// Let changed plugins take over at the last checkpoint where the old ones cannot go on
+    #[arg(long)]
+    switch_at_checkpoint: bool,
+    /// Go on with tasks that the circuit breaker stopped
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let (pipeline, warnings) = arguments.overrides.load(&arguments.file)?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let stop = Arc::new(StopFlag::default());
+    listen(Arc::clone(&stop))?;
+    let options = RunOptions {
+        until_idle: arguments.until_idle || arguments.close_windows,
+        close_windows: arguments.close_windows,
+        fresh: arguments.fresh,
+        switch_at_checkpoint: arguments.switch_at_checkpoint,
+        resume: arguments.resume,
+    };
+    pawl_service::run(&pipeline, &options, &stop)?;
+    Ok(())
+}
+
+/// From here on signals are obeyed on a thread of their own; it ends with the process.
+fn listen(stop: Arc<StopFlag>) -> Result<()> {
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT]).context("failed to listen to signals")?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let mut asked = false;
+            for signal in signals.forever() {
+                if asked {
+                    // At once: whatever is half done is what a crash leaves, and is recovered so.
+                    signal_hook::low_level::exit(128 + signal);
+                }
+                out::note("finishing what is in hand; once more to stop at once");
+                asked = true;
+                stop.drain();
+            }
+        })
+        .context("failed to start the thread for signals")?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! What only the sandbox can know of a pipeline: that its plugins are there, are components of
+//! the contract, take their configuration and fit together. All mistakes at once.
+
+use crate::configuration::Configuration;
+use crate::error::Error;
+use crate::plugins::{Plugins, Running, limits_of};
+use crate::wiring::{self, Told};
+use pawl_pipeline::{Mistake, Pipeline, Stage};
+use std::collections::BTreeMap;
+
+/// A stage made ready: what runs each operator, and what each told.
+pub(crate) struct Ready {
+    pub running: Vec<Running>,
+    pub told: Vec<Told>,
+    /// Components and configurations, to be stored before the first checkpoint names them.
+    pub objects: Vec<Vec<u8>>,
+}
+
+/// Checks what the pipeline crate cannot: every plugin is loaded, compiled and configured once.
+pub fn check(pipeline: &Pipeline) -> Result<(), Error> {
+    let plugins = Plugins::new(pipeline)?;
+    ready(pipeline, &plugins).map(drop)
+}
+
+/// Makes all stages ready, by name.
+pub(crate) fn ready(
+    pipeline: &Pipeline,
+    plugins: &Plugins,
+) -> Result<BTreeMap<String, Ready>, Error> {
+    let mut mistakes = Vec::new();
+    let mut all = BTreeMap::new();
+    for stage in &pipeline.stages {
+        let ready = ready_stage(pipeline, stage, plugins, &mut mistakes);
+        all.insert(stage.name.clone(), ready);
+    }
+    if mistakes.is_empty() { Ok(all) } else { Err(Error::Pipeline(mistakes)) }
+}
+
+fn ready_stage(
+    pipeline: &Pipeline,
+    stage: &Stage,
+    plugins: &Plugins,
+    mistakes: &mut Vec<Mistake>,
+) -> Ready {
+    let mut ready = Ready { running: Vec::new(), told: Vec::new(), objects: Vec::new() };
+    for (at, operator) in stage.operators.iter().enumerate() {
+        let path = format!("stage.{}.operator.{}", stage.name, operator.name);
+        let (component, bytes) = match plugins.load(pipeline, operator, &path) {
+            Ok(loaded) => loaded,
+            Err(mistake) => {
+                mistakes.push(mistake);
+                continue;
+            }
+        };
+        let limits = limits_of(operator);
+        let told = match component.instantiate(&operator.config_json, &limits) {
+            Ok(instance) => Told {
+                description: instance.description().clone(),
+                wiring: instance.wiring().clone(),
+            },
+            Err(error) => {
+                let field = match error {
+                    pawl_sandbox::Error::Configuration(_) => "config",
+                    _ => "plugin",
+                };
+                let path = format!("{path}.{field}");
+                mistakes.push(Mistake { path, what: error.to_string() });
+                continue;
+            }
+        };
+        mistakes.extend(wiring::mistakes(stage, at, &told.wiring, &path));
+        let text = stage.configuration_text(at);
+        match Configuration::parse(&text) {
+            Ok(configuration) => {
+                let name = operator.name.clone();
+                ready.running.push(Running { name, component, configuration, limits });
+            }
+            Err(error) => mistakes.push(Mistake { path, what: error.to_string() }),
+        }
+        ready.told.push(told);
+        ready.objects.push(bytes);
+        ready.objects.push(text.into_bytes());
+    }
+    ready
+}

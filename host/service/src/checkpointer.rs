@@ -1,0 +1,182 @@
+//! Writes checkpoints off the tasks' threads, and afterwards lets go of what no kept checkpoint
+//! needs: older checkpoints, decisions, input. Never lets go of anything before the newer
+//! checkpoint was read back and verified.
+
+use crate::clock::Clock;
+use crate::crash::{self, CrashPoint};
+use crate::error::Error;
+use pawl_checkpoint::{Draft, DraftPart, Header, Owner, PartKey, Store, bytes};
+use pawl_core::commit::TaskId;
+use pawl_core::decision::CheckpointName;
+use pawl_core::record::Offset;
+use pawl_core::state::{EdgeSegment, Image};
+use pawl_pipeline::{AtMax, Pipeline};
+use pawl_transport::{ReadMax, Transport};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a task hands over: its state at one place.
+pub(crate) struct Job {
+    pub header: Header,
+    pub image: Image,
+    pub segments: Vec<EdgeSegment>,
+    /// Segments that the base holds already.
+    pub known: BTreeSet<(usize, u64)>,
+    /// For each operator its parts; none: as in the base.
+    pub parts: Vec<Vec<Option<Vec<u8>>>>,
+    pub base: Option<CheckpointName>,
+    pub reply: SyncSender<Result<CheckpointName, Error>>,
+}
+
+/// The handle; the thread ends when the last one is gone.
+#[derive(Clone)]
+pub(crate) struct Checkpointer {
+    jobs: SyncSender<Job>,
+}
+
+/// Jobs that may wait: more tasks than that wait at the door.
+const JOBS_MAX: usize = 16;
+
+impl Checkpointer {
+    /// Starts the thread.
+    pub fn start(
+        pipeline: Arc<Pipeline>,
+        store: Arc<dyn Store>,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, std::thread::JoinHandle<()>), Error> {
+        let (jobs, inbox) = sync_channel(JOBS_MAX);
+        let room = Room { pipeline, store, transport, clock, floors: Mutex::default() };
+        let thread = std::thread::Builder::new()
+            .name("checkpointer".to_owned())
+            .spawn(move || room.serve(&inbox))
+            .map_err(|error| Error::System { doing: "start a thread", error })?;
+        Ok((Self { jobs }, thread))
+    }
+
+    /// Hands a job over; its outcome comes through `Job::reply`.
+    pub fn submit(&self, job: Job) {
+        if let Err(refused) = self.jobs.send(job) {
+            let error = Error::Panicked("the checkpointer has ended".to_owned());
+            drop(refused.0.reply.send(Err(error)));
+        }
+    }
+}
+
+struct Room {
+    pipeline: Arc<Pipeline>,
+    store: Arc<dyn Store>,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    /// From where each task needs its input.
+    floors: Mutex<BTreeMap<TaskId, Offset>>,
+}
+
+impl Room {
+    fn serve(&self, inbox: &Receiver<Job>) {
+        while let Ok(job) = inbox.recv() {
+            let reply = job.reply.clone();
+            let task = job.header.task.clone();
+            let outcome = self.write(job);
+            let written = outcome.is_ok();
+            // A task that has gone meanwhile does not need the answer.
+            drop(reply.send(outcome));
+            if written && let Err(error) = self.let_go(&task) {
+                tracing::warn!(%task, %error, "failed to let go of what is no longer needed");
+            }
+        }
+    }
+
+    fn write(&self, job: Job) -> Result<CheckpointName, Error> {
+        let Job { header, image, segments, known, parts, base, .. } = job;
+        let name = header.name;
+        let mut drafts = Vec::new();
+        for EdgeSegment { edge, segment } in segments {
+            let held = known.contains(&(edge, segment.first()));
+            let key = PartKey { owner: Owner::Window(edge as u16), number: segment.first() };
+            let data = (!held).then(|| bytes(segment.to_bytes()));
+            drafts.push(DraftPart { key, data });
+        }
+        for (operator, parts) in parts.into_iter().enumerate() {
+            for (number, part) in parts.into_iter().enumerate() {
+                let owner = Owner::Operator(operator as u16);
+                let key = PartKey { owner, number: number as u64 };
+                drafts.push(DraftPart { key, data: part.map(bytes) });
+            }
+        }
+        let core = pawl_codec::state::encode(&image).map_err(|error| Error::State {
+            code: "state",
+            what: format!("the state could not be encoded: {error}"),
+        })?;
+        let written = self.store.write(&Draft { header, core, base, parts: drafts })?;
+        tracing::debug!(?name, ?written, "checkpoint written");
+        Ok(name)
+    }
+
+    fn let_go(&self, task: &TaskId) -> Result<(), Error> {
+        let kept_min = self.pipeline.checkpoint.kept_min.max(3) as usize;
+        let kept = self.store.keep(task, kept_min)?;
+        if kept.headers.len() < kept_min {
+            return Ok(());
+        }
+        let Some(oldest) = kept.headers.last() else { return Ok(()) };
+        self.transport.prune_decisions(task, oldest.progress.decisions)?;
+        let position = oldest.progress.position;
+        let floor = {
+            let mut floors = self.floors.lock().unwrap_or_else(PoisonError::into_inner);
+            floors.insert(task.clone(), position);
+            self.floor_of(task, &floors)
+        };
+        if let Some((topic, floor)) = floor {
+            crash::at(CrashPoint::MidTrim);
+            while self.transport.trim(topic, task.partition, floor)?.more {}
+        }
+        self.age_dead_letters(task.partition)
+    }
+
+    /// The lowest position that any stage needs of the task's input, once all have told.
+    fn floor_of(&self, task: &TaskId, floors: &BTreeMap<TaskId, Offset>) -> Option<(&str, Offset)> {
+        let topic = &self.pipeline.stage(&task.stage)?.input;
+        let readers = self.pipeline.readers(topic);
+        let needs = readers.iter().map(|stage| {
+            let id = TaskId { stage: stage.name.clone(), partition: task.partition };
+            floors.get(&id).copied()
+        });
+        let needs: Option<Vec<Offset>> = needs.collect();
+        Some((topic, needs?.into_iter().min()?))
+    }
+
+    /// Dead letters older than their bound go, where the pipeline says that the oldest may.
+    fn age_dead_letters(&self, partition: u32) -> Result<(), Error> {
+        let rules = &self.pipeline.dead_letters;
+        let (Some(age), AtMax::DropOldest) = (rules.age_max_ms, rules.at_max) else {
+            return Ok(());
+        };
+        let partition = partition % self.transport.partitions(&rules.topic)?.max(1);
+        let oldest = self.clock.now_ms().saturating_sub_unsigned(age);
+        loop {
+            let (first, _) = self.transport.range(&rules.topic, partition)?;
+            let one = ReadMax { records: 1, bytes: 1 };
+            let batches = self.transport.read(&rules.topic, partition, first, one)?;
+            let Some(batch) = batches.first() else { return Ok(()) };
+            if batch.records.timestamps.iter().any(|time| *time >= oldest) {
+                return Ok(());
+            }
+            self.transport.trim(&rules.topic, partition, batch.end())?;
+        }
+    }
+}
+
+/// The hook of the checkpoint store: its steps are crash points.
+pub(crate) fn crash_hook(step: pawl_checkpoint::Step) {
+    use pawl_checkpoint::Step;
+    crash::at(match step {
+        Step::TemporaryWritten => CrashPoint::MidCheckpoint,
+        Step::TemporarySynced => CrashPoint::CheckpointSynced,
+        Step::Renamed => CrashPoint::CheckpointRenamed,
+        Step::DirectorySynced => CrashPoint::CheckpointDirectorySynced,
+        Step::Verified => CrashPoint::CheckpointVerified,
+        Step::OldRemoved => CrashPoint::CheckpointRemoved,
+    });
+}

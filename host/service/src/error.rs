@@ -1,0 +1,138 @@
+//! Why a run, or a task of it, failed. Each error says what, where and what to do; those that a
+//! person must act on bear a code.
+
+use pawl_core::commit::TaskId;
+use pawl_core::task::Stop;
+use pawl_pipeline::Mistake;
+use std::fmt;
+
+/// An error of the service.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The pipeline cannot run as it is written.
+    Pipeline(Vec<Mistake>),
+    /// The transport failed.
+    Transport(pawl_transport::Error),
+    /// The checkpoint store failed.
+    Checkpoint(pawl_checkpoint::Error),
+    /// A component could not be made ready.
+    Component {
+        /// Which operator.
+        operator: String,
+        /// Why.
+        error: pawl_sandbox::Error,
+    },
+    /// The state of an operator was not taken up.
+    Restore {
+        /// Which operator.
+        operator: String,
+        /// Why.
+        error: pawl_sandbox::RestoreError,
+    },
+    /// An operator failed where no record can be blamed.
+    Operator {
+        /// Short code: `advance`, `snapshot`, `replay-limit`, `replay-trap`.
+        code: &'static str,
+        /// Which operator.
+        operator: String,
+        /// What happened and what to do.
+        what: String,
+    },
+    /// The task stopped by a rule of the core.
+    Stopped {
+        /// Name and version of the operators, for the message.
+        operators: String,
+        /// Why.
+        stop: Stop,
+    },
+    /// Something stored does not fit the pipeline, or cannot be rebuilt.
+    State {
+        /// Short code: `no-checkpoint`, `semantics`, `operators-changed`, `dead-letters-full`, ...
+        code: &'static str,
+        /// What, and what to do.
+        what: String,
+    },
+    /// Tasks were given up; the others went on.
+    Tasks(Vec<(TaskId, String)>),
+    /// The system refused something.
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What it said.
+        error: std::io::Error,
+    },
+    /// A task's thread panicked: a bug of the host.
+    Panicked(String),
+}
+
+impl Error {
+    /// Whether starting the task again cannot help: it is not restarted.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Error::Transport(error) => {
+                matches!(error.class(), pawl_transport::Class::Fenced) || error.poisons()
+            }
+            Error::Checkpoint(error) => {
+                error.is_fatal() || matches!(error, pawl_checkpoint::Error::Superseded { .. })
+            }
+            Error::Stopped { stop, .. } => !matches!(stop, Stop::Call(_)),
+            Error::State { .. } | Error::Pipeline(_) | Error::Restore { .. } => true,
+            Error::Operator { code, .. } => {
+                ["replay-limit", "replay-trap", "predecessor"].contains(code)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the whole process must end: what is on the disk is unknown.
+    pub(crate) fn ends_process(&self) -> bool {
+        match self {
+            Error::Transport(error) => error.poisons(),
+            Error::Checkpoint(error) => error.is_fatal(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Pipeline(mistakes) => {
+                write!(f, "the pipeline cannot run as it is:")?;
+                mistakes.iter().try_for_each(|m| write!(f, "\n  {}: {}", m.path, m.what))
+            }
+            Error::Transport(error) => error.fmt(f),
+            Error::Checkpoint(error) => error.fmt(f),
+            Error::Component { operator, error } => write!(f, "operator {operator}: {error}"),
+            Error::Restore { operator, error } => {
+                write!(f, "could not restore operator {operator}: {error}")
+            }
+            Error::Operator { code, operator, what } => {
+                write!(f, "{code}: operator {operator}: {what}")
+            }
+            Error::Stopped { operators, stop } => write!(f, "{stop} (operators: {operators})"),
+            Error::State { code, what } => write!(f, "{code}: {what}"),
+            Error::Tasks(tasks) => {
+                write!(f, "{} of the tasks failed:", tasks.len())?;
+                tasks.iter().try_for_each(|(task, why)| write!(f, "\n  {task}: {why}"))
+            }
+            Error::System { doing, error } => write!(f, "failed to {doing}: {error}"),
+            Error::Panicked(what) => write!(f, "a bug of the host: {what}; please report it"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<pawl_transport::Error> for Error {
+    fn from(error: pawl_transport::Error) -> Self {
+        Error::Transport(error)
+    }
+}
+
+impl From<pawl_checkpoint::Error> for Error {
+    fn from(error: pawl_checkpoint::Error) -> Self {
+        Error::Checkpoint(error)
+    }
+}

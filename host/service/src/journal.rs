@@ -1,0 +1,156 @@
+//! The journal against a record that kills the host. After an unclean end it names the one row
+//! that is in hand, one guest call at a time in the process; a row that stood there alone at
+//! `host_kills_max` unclean ends in a row, without progress, is convicted.
+//!
+//! `running` lies in the data folder while a host runs; `journal` holds one line: stage,
+//! partition, position, root of the commit, earlier unclean ends. Neither is synced: what they
+//! guard against is the death of the process, not of the machine. An innocent record is never
+//! blamed for a kill from outside, unless that hits the same record every time.
+
+use pawl_core::commit::TaskId;
+use pawl_core::record::Offset;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    task: TaskId,
+    position: Offset,
+    root: u64,
+    ends: u64,
+}
+
+/// The journal of one run.
+pub(crate) struct Journal {
+    marker: PathBuf,
+    unclean: bool,
+    suspect: Option<Entry>,
+    file: Mutex<File>,
+}
+
+/// A row is in hand while this lives.
+pub(crate) struct InHand<'a> {
+    file: MutexGuard<'a, File>,
+}
+
+impl Journal {
+    /// Opens the journal and notes that a host runs.
+    pub fn open(data: &Path) -> std::io::Result<Self> {
+        let marker = data.join("running");
+        let path = data.join("journal");
+        let unclean = marker.exists();
+        let suspect = match std::fs::read_to_string(&path) {
+            Ok(text) if unclean => parse(&text).map(|e| Entry { ends: e.ends + 1, ..e }),
+            _ => None,
+        };
+        File::create(&marker)?;
+        let file =
+            File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+        Ok(Self { marker, unclean, suspect, file: Mutex::new(file) })
+    }
+
+    /// Whether the run before ended without a word.
+    pub fn is_unclean(&self) -> bool {
+        self.unclean
+    }
+
+    /// The position of the row to convict, if one of this task stood here often enough.
+    pub fn convicted(&self, task: &TaskId, root: u64, kills_max: u32) -> Option<Offset> {
+        let suspect = self.suspect.as_ref()?;
+        let same = suspect.task == *task && suspect.root == root;
+        (same && suspect.ends >= u64::from(kills_max.max(1))).then_some(suspect.position)
+    }
+
+    /// Names a row as the only one in hand, until the returned value is dropped.
+    pub fn hold(&self, task: &TaskId, position: Offset, root: u64) -> std::io::Result<InHand<'_>> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = match &self.suspect {
+            Some(suspect)
+                if suspect.task == *task
+                    && suspect.position == position
+                    && suspect.root == root =>
+            {
+                suspect.ends
+            }
+            _ => 0,
+        };
+        let line = format!("{} {} {position} {root} {ends}\n", task.stage, task.partition);
+        write(&mut file, &line)?;
+        Ok(InHand { file })
+    }
+
+    /// The host ends in good order.
+    pub fn close(&self) -> std::io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&mut file, "")?;
+        std::fs::remove_file(&self.marker)
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        // If this fails the row stays named, and is named wrongly only until the next one is.
+        if let Err(error) = write(&mut self.file, "") {
+            tracing::warn!(%error, "failed to clear the journal");
+        }
+    }
+}
+
+fn write(file: &mut File, line: &str) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(line.as_bytes())?;
+    file.set_len(line.len() as u64)
+}
+
+fn parse(text: &str) -> Option<Entry> {
+    let mut words = text.strip_suffix('\n')?.split(' ');
+    let task = TaskId { stage: words.next()?.to_owned(), partition: words.next()?.parse().ok()? };
+    let mut number = || words.next()?.parse().ok();
+    let (position, root, ends) = (number()?, number()?, number()?);
+    Some(Entry { task, position, root, ends })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("pawl-journal-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn task() -> TaskId {
+        TaskId { stage: "a-b".into(), partition: 3 }
+    }
+
+    #[test]
+    fn a_row_that_was_in_hand_at_three_unclean_ends_is_convicted_and_not_before() {
+        let data = folder("convicts");
+        for ends in 0..4 {
+            let journal = Journal::open(&data).unwrap();
+            let convicted = journal.convicted(&task(), 7, 3);
+            assert_eq!(convicted, (ends >= 3).then_some(42), "after {ends} ends");
+            std::mem::forget(journal.hold(&task(), 42, 7).unwrap()); // dies with it in hand
+        }
+    }
+
+    #[test]
+    fn progress_and_a_clean_end_acquit() {
+        let data = folder("acquits");
+        for root in 0..5 {
+            let journal = Journal::open(&data).unwrap();
+            assert_eq!(journal.convicted(&task(), root, 3), None);
+            std::mem::forget(journal.hold(&task(), 42, root).unwrap());
+        }
+        let journal = Journal::open(&data).unwrap();
+        assert!(journal.is_unclean());
+        drop(journal.hold(&task(), 42, 9).unwrap());
+        journal.close().unwrap();
+        assert!(!Journal::open(&data).unwrap().is_unclean());
+    }
+}

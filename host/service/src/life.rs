@@ -1,0 +1,164 @@
+//! One life of a task: from the claim of an epoch to its end or failure. Within a life the task
+//! may be incarnated several times, each time a guest fails: from a state, by a muted replay.
+
+use crate::check::Ready;
+use crate::checkpointer::Checkpointer;
+use crate::clock::Clock;
+use crate::crash::{self, CrashPoint};
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::plugins::Plugins;
+use crate::progress::Board;
+use crate::recover::Base;
+use crate::service::RunOptions;
+use crate::stop::StopFlag;
+use crate::worker::{End, Worker};
+use pawl_checkpoint::Store;
+use pawl_core::commit::{CommitBatch, TaskId};
+use pawl_core::decision::{CheckpointName, Decision, DecisionKind};
+use pawl_core::record::{Offset, Producer};
+use pawl_core::task::Isolation;
+use pawl_pipeline::{Pipeline, Stage};
+use pawl_transport::Transport;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What all tasks of a run share.
+pub(crate) struct Context {
+    pub pipeline: Arc<Pipeline>,
+    pub transport: Arc<dyn Transport>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub stop: Arc<StopFlag>,
+    pub plugins: Plugins,
+    pub ready: BTreeMap<String, Ready>,
+    pub journal: Journal,
+    pub checkpointer: Checkpointer,
+    pub options: RunOptions,
+    /// Number of the generation and all its producers.
+    pub generation: (u64, Vec<Producer>),
+}
+
+/// One life of one task.
+pub(crate) struct Life<'a> {
+    pub context: &'a Context,
+    pub stage: &'a Stage,
+    pub id: TaskId,
+    pub board: &'a Board,
+    pub epoch: u64,
+    /// Sequence of the last checkpoint that was begun.
+    pub sequence: u64,
+    /// The last checkpoint known to be durable.
+    pub durable: CheckpointName,
+    pub starts_in_vain: u64,
+    /// A state in memory, taken while guests keep failing.
+    pub rescue: Option<Base>,
+    /// Multiplies limits: in a replay a limit is no verdict.
+    pub patience: u32,
+    pub isolation: Option<Isolation>,
+    /// Rows below go one by one through the journal.
+    pub journal_until: Offset,
+}
+
+/// Lives until the task has drained or fails.
+pub(crate) fn live(context: &Context, id: &TaskId, board: &Board) -> Result<(), Error> {
+    let stage = context.pipeline.stage(&id.stage).ok_or_else(|| Error::State {
+        code: "unknown-stage",
+        what: format!("the pipeline has no stage {}", id.stage),
+    })?;
+    let mut life = Life::begin(context, stage, id, board)?;
+    loop {
+        let incarnation = life.incarnate()?;
+        match Worker::new(&mut life, incarnation).run()? {
+            End::Drained => return Ok(()),
+            End::Again => {}
+        }
+    }
+}
+
+impl<'a> Life<'a> {
+    fn begin(
+        context: &'a Context,
+        stage: &'a Stage,
+        id: &TaskId,
+        board: &'a Board,
+    ) -> Result<Self, Error> {
+        context.store.take_over(id)?;
+        let names = context.store.names(id)?;
+        let newest = names.first().copied().unwrap_or_default();
+        let epoch = context.transport.claim(id, newest.epoch)?;
+        crash::at(CrashPoint::Claimed);
+        let mut life = Self {
+            context,
+            stage,
+            id: id.clone(),
+            board,
+            epoch,
+            sequence: newest.sequence,
+            durable: newest,
+            starts_in_vain: 0,
+            rescue: None,
+            patience: 1,
+            isolation: None,
+            journal_until: 0,
+        };
+        let stored = context.transport.recovery(id)?;
+        if names.is_empty() {
+            if stored.commit.is_some() && !context.options.fresh {
+                return Err(life.no_checkpoint(&stored));
+            }
+            life.birth(stored.commit.as_ref())?;
+        }
+        if context.journal.is_unclean() {
+            life.consult_journal(stored)?;
+        }
+        Ok(life)
+    }
+
+    pub(crate) fn ready(&self) -> Result<&'a Ready, Error> {
+        self.context.ready.get(&self.id.stage).ok_or_else(|| Error::State {
+            code: "unknown-stage",
+            what: format!("stage {} was not made ready", self.id.stage),
+        })
+    }
+
+    /// After an unclean end: rows that credit could have handed out go through the journal, and
+    /// one that killed the host again and again is dead, by decision.
+    fn consult_journal(&mut self, stored: pawl_transport::Recovery) -> Result<(), Error> {
+        let commit = stored.commit.unwrap_or_default();
+        let position = commit.progress.position;
+        self.journal_until = position.saturating_add(self.stage.in_flight_records_max);
+        let kills_max = self.context.pipeline.supervisor.host_kills_max;
+        let root = commit.progress.root();
+        let Some(row) = self.context.journal.convicted(&self.id, root, kills_max) else {
+            return Ok(());
+        };
+        let last = stored.decisions.last();
+        if row < position || last.is_some_and(|last| last.position > row) {
+            return Ok(());
+        }
+        let number =
+            last.map_or(0, |decision| decision.number + 1).max(commit.progress.decisions);
+        tracing::error!(task = %self.id, position = row, "record kills the host: to dead letters");
+        let kind = DecisionKind::Dead {
+            tick: None,
+            path: Vec::new(),
+            disposition: "host-crash".to_owned(),
+            error_kind: "host-crash".to_owned(),
+            message: format!("the host died {kills_max} times in a row with this record in hand"),
+        };
+        let decision = Decision { number, position: row, kind, epoch: self.epoch };
+        let batch = CommitBatch {
+            task: self.id.clone(),
+            commit: pawl_core::commit::Commit {
+                epoch: self.epoch,
+                semantics: pawl_core::SEMANTICS,
+                ..commit
+            },
+            decisions: vec![decision],
+            appends: Vec::new(),
+        };
+        self.context.transport.submit(batch, self.context.clock.now_ms()).wait()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Components by digest: compiled once for the process, whichever stage and partition asks. Old
+//! ones, which a replay may need, come from the checkpoint store.
+
+use crate::configuration::{self, Configuration};
+use crate::error::Error;
+use pawl_checkpoint::Store;
+use pawl_core::decision::OperatorDigest;
+use pawl_pipeline::{Mistake, Operator, Pipeline};
+use pawl_sandbox::{Component, Engine, Limits};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Compiles components and keeps them.
+pub(crate) struct Plugins {
+    engine: Engine,
+    compiled: Mutex<BTreeMap<String, Component>>,
+}
+
+/// What runs one operator: component and configuration.
+#[derive(Clone)]
+pub(crate) struct Running {
+    /// Name of the operator.
+    pub name: String,
+    /// The component.
+    pub component: Component,
+    /// The effective configuration.
+    pub configuration: Configuration,
+    /// What an instance may use.
+    pub limits: Limits,
+}
+
+impl Running {
+    /// What stands in checkpoints and decisions.
+    pub fn digest(&self) -> OperatorDigest {
+        OperatorDigest {
+            operator: self.name.clone(),
+            component: self.component.digest().to_owned(),
+            configuration: self.configuration.digest.clone(),
+        }
+    }
+}
+
+impl Plugins {
+    /// Makes the engine.
+    pub fn new(pipeline: &Pipeline) -> Result<Self, Error> {
+        let mut operators = pipeline.stages.iter().flat_map(|stage| &stage.operators);
+        let fuel = operators.any(|operator| operator.limits.fuel_per_record.is_some());
+        let engine = Engine::new(&pawl_sandbox::EngineOptions { fuel })
+            .map_err(|error| Error::Component { operator: "any".to_owned(), error })?;
+        Ok(Self { engine, compiled: Mutex::new(BTreeMap::new()) })
+    }
+
+    /// Reads and compiles a plugin of the pipeline. `path` is where it stands in the file.
+    pub fn load(
+        &self,
+        pipeline: &Pipeline,
+        operator: &Operator,
+        path: &str,
+    ) -> Result<(Component, Vec<u8>), Mistake> {
+        let mistake = |what: String| Mistake { path: format!("{path}.plugin"), what };
+        let file = pipeline.resolve_plugin(&operator.plugin).map_err(|tried| {
+            let tried: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
+            mistake(format!("no such plugin; looked for {}", tried.join(", ")))
+        })?;
+        let limits = limits_of(operator);
+        let size = std::fs::metadata(&file).map(|data| data.len()).unwrap_or(0);
+        if size > limits.component_bytes_max as u64 {
+            let max = limits.component_bytes_max;
+            let what = format!("{} has {size} bytes, component_bytes_max is {max}", file.display());
+            return Err(mistake(what));
+        }
+        let bytes = std::fs::read(&file)
+            .map_err(|error| mistake(format!("could not read {}: {error}", file.display())))?;
+        let component = self
+            .compile(&bytes, &limits)
+            .map_err(|error| mistake(format!("{}: {error}", file.display())))?;
+        Ok((component, bytes))
+    }
+
+    /// The component and configuration of a digest, out of the store if need be.
+    pub fn stored(
+        &self,
+        digest: &OperatorDigest,
+        limits: &Limits,
+        store: &dyn Store,
+    ) -> Result<Running, Error> {
+        let known = self.lock().get(&digest.component).cloned();
+        let component = match known {
+            Some(component) => component,
+            None => {
+                let bytes = store.object(&digest.component)?;
+                self.compile(&bytes, limits).map_err(|error| Error::Component {
+                    operator: digest.operator.clone(),
+                    error,
+                })?
+            }
+        };
+        let text = store.object(&digest.configuration)?;
+        let text = String::from_utf8_lossy(&text);
+        Ok(Running {
+            name: digest.operator.clone(),
+            component,
+            configuration: Configuration::parse(&text)?,
+            limits: limits.clone(),
+        })
+    }
+
+    fn compile(&self, bytes: &[u8], limits: &Limits) -> Result<Component, pawl_sandbox::Error> {
+        let digest = configuration::digest(bytes);
+        if let Some(component) = self.lock().get(&digest) {
+            return Ok(component.clone());
+        }
+        let component = Component::compile(&self.engine, bytes, limits)?;
+        self.lock().insert(digest, component.clone());
+        Ok(component)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Component>> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sandbox's limits of an operator.
+pub(crate) fn limits_of(operator: &Operator) -> Limits {
+    let given = &operator.limits;
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Limits {
+        memory_bytes_max: size(given.memory_bytes_max),
+        table_elements_max: size(given.table_elements_max),
+        time_per_call_ms: given.time_per_call_ms,
+        time_per_record_us: given.time_per_record_us,
+        output_bytes_max: size(given.output_bytes_max),
+        state_bytes_max: given.state_bytes_max,
+        component_bytes_max: size(given.component_bytes_max),
+        compile_time_max_ms: given.compile_time_max_ms,
+        fuel_per_record: given.fuel_per_record,
+        ..Limits::default()
+    }
+}

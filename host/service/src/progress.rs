@@ -1,0 +1,66 @@
+//! What the supervisor can see of a task, and what it asks of it. Written by the task's thread
+//! between two steps; a look never waits for a guest.
+
+use pawl_core::clock::Clock as EventClock;
+use pawl_core::commit::Progress;
+use pawl_core::counters::Counters;
+use pawl_core::record::{NO_TIME, Timestamp};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Where a task stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    /// The task runs: its state is restored and the replay is over.
+    pub running: bool,
+    /// At the end of its input, everything committed, nothing to decide.
+    pub quiescent: bool,
+    /// The last durable commit.
+    pub committed: Progress,
+    /// Counters of the last durable commit.
+    pub counters: Counters,
+    /// Event time, if the task makes a watermark.
+    pub clock: Option<(EventClock, i64)>,
+    /// The watermark.
+    pub watermark: Option<Timestamp>,
+    /// It has ended for good: drained, or given up with this reason.
+    pub ended: Option<Result<(), String>>,
+}
+
+/// Shared by a task's thread and the supervisor.
+#[derive(Debug)]
+pub(crate) struct Board {
+    standing: Mutex<Standing>,
+    close_at: Mutex<Timestamp>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { standing: Mutex::default(), close_at: Mutex::new(NO_TIME) }
+    }
+}
+
+impl Board {
+    /// A copy of what the task told last.
+    pub fn look(&self) -> Standing {
+        self.lock().clone()
+    }
+
+    /// Tells something new.
+    pub fn tell(&self, change: impl FnOnce(&mut Standing)) {
+        change(&mut self.lock());
+    }
+
+    /// Asks the task to close windows up to `time`.
+    pub fn close_at(&self, time: Timestamp) {
+        *self.close_at.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Up to where windows are to be closed, or `NO_TIME`.
+    pub fn closing(&self) -> Timestamp {
+        *self.close_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

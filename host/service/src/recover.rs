@@ -1,0 +1,308 @@
+//! From what is stored to a task that can run: which checkpoint, which operators, which decisions.
+//! Never starts fresh where a commit shows that there was a state, unless a person says so.
+
+use crate::checkpointer::Job;
+use crate::error::Error;
+use crate::guest::{Guest, GuestState};
+use crate::life::Life;
+use crate::plugins::Running;
+use crate::wiring::{self, Told};
+use pawl_checkpoint::{Checkpoint, Header, OperatorRecord, Owner};
+use pawl_core::SEMANTICS;
+use pawl_core::commit::Commit;
+use pawl_core::decision::{CheckpointName, DecisionKind, OperatorDigest};
+use pawl_core::spec::Spec;
+use pawl_core::state::{EdgeSegment, Image, State};
+use pawl_core::task::{Recovery, Task};
+use pawl_core::window::Segment;
+use pawl_transport::Recovery as Stored;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+/// A state to start from: a checkpoint, or a copy in memory.
+#[derive(Clone)]
+pub(crate) struct Base {
+    pub image: Image,
+    pub segments: Vec<EdgeSegment>,
+    /// One per operator.
+    pub guests: Vec<GuestState>,
+    pub operators: Vec<OperatorDigest>,
+    /// The checkpoint that it is; none for a copy in memory.
+    pub name: Option<CheckpointName>,
+}
+
+/// A task ready to run.
+pub(crate) struct Incarnation {
+    pub task: Task,
+    pub guests: Vec<Guest>,
+    pub running: Vec<Running>,
+    /// The last durable checkpoint, and what of the windows it holds.
+    pub durable: CheckpointName,
+    pub known: BTreeSet<(usize, u64)>,
+    /// The next snapshot must give every part, since the durable checkpoint lacks some.
+    pub full_next: bool,
+    /// The number that a new decision gets at least.
+    pub next_decision: u64,
+    /// The commit that was found.
+    pub commit: Commit,
+    /// New operators run on the checkpoint's state: to be decided when the replay is over.
+    pub switched_at: Option<CheckpointName>,
+    /// Other operators replay than those that committed: outputs may differ.
+    pub tolerant: bool,
+}
+
+impl Life<'_> {
+    /// The state at the birth of the task, as its first checkpoint: so that there always is one.
+    pub(crate) fn birth(&mut self, commit: Option<&Commit>) -> Result<(), Error> {
+        let running = self.ready()?.running.clone();
+        let guests: Result<Vec<Guest>, Error> = running.iter().map(|r| Guest::new(r, 1)).collect();
+        let guests = guests?;
+        let spec = self.spec(&running, &guests)?;
+        let mut state = State::new(&spec);
+        if let Some(commit) = commit {
+            let plain = &mut state.plain;
+            plain.progress = commit.progress;
+            (plain.input_sum, plain.output_sum) = (commit.input_sum, commit.output_sum);
+            plain.counters = commit.counters.clone();
+        }
+        let (image, _) = state.image();
+        let header = self.header(&state, &running, &guests);
+        let parts = vec![Vec::new(); guests.len()];
+        let (reply, answer) = sync_channel(1);
+        self.context.checkpointer.submit(Job {
+            header,
+            image,
+            segments: Vec::new(),
+            known: BTreeSet::new(),
+            parts,
+            base: None,
+            reply,
+        });
+        answer.recv().unwrap_or_else(|_| Err(gone()))?;
+        Ok(())
+    }
+
+    /// The header of the next checkpoint; takes its name.
+    pub(crate) fn header(
+        &mut self,
+        state: &State,
+        running: &[Running],
+        guests: &[Guest],
+    ) -> Header {
+        self.sequence += 1;
+        let operators = running.iter().zip(guests).map(|(running, guest)| OperatorRecord {
+            digest: running.digest(),
+            state_version: guest.state_version(),
+            operator_version: guest.told().description.version,
+        });
+        Header {
+            pipeline: self.context.pipeline.name.clone(),
+            task: self.id.clone(),
+            name: CheckpointName { epoch: self.epoch, sequence: self.sequence },
+            progress: state.plain.progress,
+            semantics: SEMANTICS,
+            input_sum: state.plain.input_sum,
+            output_sum: state.plain.output_sum,
+            operators: operators.collect(),
+            created_ms: self.context.clock.now_ms(),
+        }
+    }
+
+    /// A task ready to replay from the newest state there is.
+    pub(crate) fn incarnate(&mut self) -> Result<Incarnation, Error> {
+        let stored = self.context.transport.recovery(&self.id)?;
+        let commit = stored.commit.clone().unwrap_or_default();
+        let base = self.base(&stored)?;
+        let progress = State::progress_of(&base.image);
+        let target: Vec<OperatorDigest> =
+            self.ready()?.running.iter().map(Running::digest).collect();
+        let switch = stored.decisions.iter().rev().find_map(|decision| match &decision.kind {
+            DecisionKind::Switch { operators, at_checkpoint: Some(_) }
+                if decision.number >= progress.decisions =>
+            {
+                Some(operators.clone())
+            }
+            _ => None,
+        });
+        let at_checkpoint = self.context.options.switch_at_checkpoint
+            && base.operators != target
+            && switch.is_none();
+        let tolerant = switch.is_some() || at_checkpoint;
+        let digests = match switch {
+            Some(operators) => operators,
+            None if at_checkpoint => target,
+            None => base.operators.clone(),
+        };
+        let running = self.running(&digests)?;
+        let mut guests = Vec::with_capacity(running.len());
+        for (operator, state) in running.iter().zip(&base.guests) {
+            let mut guest = Guest::new(operator, self.patience)?;
+            guest.restore(state, &operator.name)?;
+            guests.push(guest);
+        }
+        let spec = Arc::new(self.spec(&running, &guests)?);
+        let state = State::from_image(base.image, &base.segments, &spec).ok_or_else(|| {
+            let what = "the dedup windows of the checkpoint do not fit together".to_owned();
+            Error::State { code: "state", what }
+        })?;
+        let due: Vec<_> =
+            stored.decisions.iter().filter(|d| d.number >= progress.decisions).cloned().collect();
+        let last = stored.decisions.last().map_or(0, |decision| decision.number + 1);
+        let next_decision = last.max(commit.progress.decisions);
+        let recovery = Recovery {
+            commit: commit.clone(),
+            decisions: due,
+            intent: Default::default(),
+            epoch: self.epoch,
+            tolerant,
+        };
+        let task = Task::new(spec, state, recovery).map_err(|violation| Error::State {
+            code: "recovery",
+            what: violation.to_string(),
+        })?;
+        let durable = base.name.unwrap_or(self.durable);
+        Ok(Incarnation {
+            task,
+            guests,
+            running,
+            durable,
+            known: match base.name {
+                Some(_) => base.segments.iter().map(|s| (s.edge, s.segment.first())).collect(),
+                None => BTreeSet::new(),
+            },
+            full_next: base.name.is_none(),
+            next_decision,
+            commit,
+            switched_at: at_checkpoint.then_some(durable),
+            tolerant,
+        })
+    }
+
+    /// The newest state that lies at or behind the commit: in memory, else a checkpoint.
+    fn base(&mut self, stored: &Stored) -> Result<Base, Error> {
+        let root = stored.commit.as_ref().map_or(0, |commit| commit.progress.root());
+        if let Some(rescue) = &self.rescue
+            && State::progress_of(&rescue.image).root() <= root
+        {
+            return Ok(rescue.clone());
+        }
+        let found = self.context.store.newest(&self.id)?;
+        for (name, error) in &found.rejected {
+            let (epoch, sequence) = (name.epoch, name.sequence);
+            tracing::error!(
+                task = %self.id, epoch, sequence, %error,
+                "checkpoint cannot be used, falling back to the one before"
+            );
+        }
+        let Some(checkpoint) = found.checkpoint else {
+            if self.context.options.fresh {
+                tracing::warn!(task = %self.id, "starting with an empty state, as asked for");
+                self.birth(stored.commit.as_ref())?;
+                let again = self.context.store.newest(&self.id)?;
+                let checkpoint = again.checkpoint.ok_or_else(|| self.no_checkpoint(stored))?;
+                return self.base_of(checkpoint, root);
+            }
+            return Err(self.no_checkpoint(stored));
+        };
+        let name = checkpoint.header.name;
+        let (epoch, sequence) = (name.epoch, name.sequence);
+        let path = if found.rejected.is_empty() { "newest" } else { "older" };
+        tracing::info!(task = %self.id, epoch, sequence, path, "recovering from a checkpoint");
+        self.base_of(checkpoint, root)
+    }
+
+    pub(crate) fn no_checkpoint(&self, stored: &Stored) -> Error {
+        let position = stored.commit.as_ref().map_or(0, |commit| commit.progress.position);
+        let what = format!(
+            "task {} has committed up to position {position}, but no checkpoint of it can be used: \
+             bring its folder back, or start with --fresh, which goes on from there with an empty \
+             state and forgets what operators held",
+            self.id
+        );
+        Error::State { code: "no-checkpoint", what }
+    }
+
+    fn base_of(&mut self, checkpoint: Checkpoint, commit_root: u64) -> Result<Base, Error> {
+        let Checkpoint { header, core, parts } = checkpoint;
+        let known = header.semantics == SEMANTICS || header.semantics + 1 == SEMANTICS;
+        if !known && header.progress.root() < commit_root {
+            let what = format!(
+                "the checkpoint of {} has semantics {}, this host replays {SEMANTICS}: finish the \
+                 replay with the version of pawl that wrote it",
+                self.id, header.semantics
+            );
+            return Err(Error::State { code: "semantics", what });
+        }
+        let names: Vec<&str> = header.operators.iter().map(|o| o.digest.operator.as_str()).collect();
+        let wanted: Vec<&str> = self.stage.operators.iter().map(|o| o.name.as_str()).collect();
+        if names != wanted {
+            let what = format!(
+                "stage {} had the operators {names:?} and has {wanted:?} now: state cannot be \
+                 carried over; give the stage another name to begin anew",
+                self.stage.name
+            );
+            return Err(Error::State { code: "operators-changed", what });
+        }
+        let image = pawl_codec::state::decode(&core).map_err(|error| Error::State {
+            code: "state",
+            what: format!("the state in the checkpoint of {} cannot be read: {error}", self.id),
+        })?;
+        let mut segments = Vec::new();
+        let mut guests: Vec<GuestState> = header
+            .operators
+            .iter()
+            .map(|operator| GuestState { version: operator.state_version, parts: Vec::new() })
+            .collect();
+        for (key, data) in parts {
+            match key.owner {
+                Owner::Window(edge) => {
+                    let segment = Segment::from_bytes(&data).ok_or_else(|| Error::State {
+                        code: "state",
+                        what: format!("{key} in the checkpoint of {} cannot be read", self.id),
+                    })?;
+                    segments
+                        .push(EdgeSegment { edge: usize::from(edge), segment: Arc::new(segment) });
+                }
+                Owner::Operator(operator) => {
+                    if let Some(guest) = guests.get_mut(usize::from(operator)) {
+                        guest.parts.push(data); // ascending by number, from 0
+                    }
+                }
+            }
+        }
+        self.durable = header.name;
+        self.starts_in_vain = self.epoch.saturating_sub(header.name.epoch).saturating_sub(1);
+        let operators = header.operators.into_iter().map(|operator| operator.digest).collect();
+        Ok(Base { image, segments, guests, operators, name: Some(header.name) })
+    }
+
+    /// What runs these digests: the plugins of the pipeline file where they are the same.
+    pub(crate) fn running(&self, digests: &[OperatorDigest]) -> Result<Vec<Running>, Error> {
+        let ready = self.ready()?;
+        let mut running = Vec::with_capacity(digests.len());
+        for digest in digests {
+            let now = ready.running.iter().find(|now| now.name == digest.operator);
+            running.push(match now {
+                Some(now) if now.digest() == *digest => now.clone(),
+                now => {
+                    let limits = now.map(|now| now.limits.clone()).unwrap_or_default();
+                    let plugins = &self.context.plugins;
+                    plugins.stored(digest, &limits, self.context.store.as_ref())?
+                }
+            });
+        }
+        Ok(running)
+    }
+
+    pub(crate) fn spec(&self, running: &[Running], guests: &[Guest]) -> Result<Spec, Error> {
+        let told: Vec<Told> = guests.iter().map(Guest::told).collect();
+        let pipeline = &self.context.pipeline;
+        wiring::spec(pipeline, self.stage, self.id.partition, running, &told)
+    }
+}
+
+/// The checkpointer is gone, which is a bug.
+pub(crate) fn gone() -> Error {
+    Error::Panicked("the checkpointer has ended without an answer".to_owned())
+}

@@ -1,0 +1,153 @@
+//! A run from its beginning to its end: the folder is taken, the transport opened, plugins made
+//! ready, tasks watched over, and everything closed again.
+
+use crate::check;
+use crate::checkpointer::{Checkpointer, crash_hook};
+use crate::clock::{Clock, SystemClock};
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::life::Context;
+use crate::plugins::Plugins;
+use crate::progress::Standing;
+use crate::stop::StopFlag;
+use crate::supervisor::{self, Outcomes};
+use pawl_checkpoint::{LocalStore, Store};
+use pawl_core::commit::{Progress, TaskId};
+use pawl_core::counters::Counters;
+use pawl_core::record::{Producer, Timestamp};
+use pawl_pipeline::Pipeline;
+use pawl_transport::{Embedded, Lock, Options, Transport};
+use std::sync::Arc;
+
+/// How this run ends, and what a person allows it to do.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// End when every stage stands at the end of its input. Moves no time.
+    pub until_idle: bool,
+    /// Then move event time far enough to close every window, once.
+    pub close_windows: bool,
+    /// Where a task has committed and no checkpoint can be used: go on with an empty state.
+    pub fresh: bool,
+    /// Changed operators replay from the checkpoint, since the old ones cannot.
+    pub switch_at_checkpoint: bool,
+    /// Resume tasks that the circuit breaker stopped.
+    pub resume: bool,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Upstream first.
+    pub tasks: Vec<TaskSummary>,
+}
+
+/// What became of one task.
+#[derive(Clone, Debug)]
+pub struct TaskSummary {
+    /// Which.
+    pub task: TaskId,
+    /// Its last durable commit.
+    pub committed: Progress,
+    /// What became of its records since its birth.
+    pub counters: Counters,
+    /// Its watermark when it last rested.
+    pub watermark: Option<Timestamp>,
+}
+
+/// Runs a pipeline until it is asked to stop, or, if so asked, until it is idle.
+pub fn run(
+    pipeline: &Pipeline,
+    options: &RunOptions,
+    stop: &Arc<StopFlag>,
+) -> Result<Summary, Error> {
+    run_with_clock(pipeline, options, stop, Arc::new(SystemClock::default()))
+}
+
+/// As `run`, by another clock.
+pub fn run_with_clock(
+    pipeline: &Pipeline,
+    options: &RunOptions,
+    stop: &Arc<StopFlag>,
+    clock: Arc<dyn Clock>,
+) -> Result<Summary, Error> {
+    let lock = Lock::acquire(&pipeline.data, clock.now_ms())?;
+    let plugins = Plugins::new(pipeline)?;
+    let ready = check::ready(pipeline, &plugins)?;
+    let transport: Arc<dyn Transport> = Arc::new(open_transport(pipeline, false)?);
+    let store: Arc<dyn Store> = Arc::new(store_of(pipeline).with_hook(Box::new(crash_hook)));
+    for object in ready.values().flat_map(|ready| &ready.objects) {
+        store.put_object(object)?;
+    }
+    let mut producers = Vec::new();
+    for stage in &pipeline.stages {
+        for partition in 0..transport.partitions(&stage.input)? {
+            producers.push(Producer { stage: stage.name.clone(), partition });
+        }
+    }
+    producers.sort();
+    let generation = (transport.generation(&producers)?, producers);
+    let journal = Journal::open(&pipeline.data)
+        .map_err(|error| Error::System { doing: "open the journal", error })?;
+    if journal.is_unclean() {
+        tracing::warn!("the last run ended without a word; recovering");
+    }
+    let shared = Arc::new(pipeline.clone());
+    let (checkpointer, thread) = Checkpointer::start(
+        Arc::clone(&shared),
+        Arc::clone(&store),
+        Arc::clone(&transport),
+        Arc::clone(&clock),
+    )?;
+    let context = Arc::new(Context {
+        pipeline: shared,
+        transport,
+        store,
+        clock,
+        stop: Arc::clone(stop),
+        plugins,
+        ready,
+        journal,
+        checkpointer,
+        options: options.clone(),
+        generation,
+    });
+    let outcomes = supervisor::supervise(&context)?;
+    let journal_closed = context.journal.close();
+    drop(context); // the checkpointer ends with its last handle
+    if thread.join().is_err() {
+        return Err(Error::Panicked("the checkpointer".to_owned()));
+    }
+    journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
+    drop(lock);
+    summary(outcomes)
+}
+
+/// Opens the pipeline's transport, with all its topics unless only to look at.
+pub fn open_transport(pipeline: &Pipeline, read_only: bool) -> Result<Embedded, Error> {
+    let path = pipeline.data.join("transport.sqlite");
+    let transport = Embedded::open(&path, &Options { read_only, ..Options::default() })?;
+    if !read_only {
+        for (name, topic) in &pipeline.topics {
+            transport.create_topic(name, topic.partitions)?;
+        }
+    }
+    Ok(transport)
+}
+
+/// The pipeline's checkpoint store.
+pub fn store_of(pipeline: &Pipeline) -> LocalStore {
+    LocalStore::new(pipeline.data.join("checkpoints"), &pipeline.name)
+}
+
+fn summary(outcomes: Outcomes) -> Result<Summary, Error> {
+    let mut failed = Vec::new();
+    let mut tasks = Vec::new();
+    for (task, standing) in outcomes {
+        let Standing { ended, committed, counters, watermark, .. } = standing;
+        if let Some(Err(why)) = ended {
+            failed.push((task.clone(), why));
+        }
+        tasks.push(TaskSummary { task, committed, counters, watermark });
+    }
+    if failed.is_empty() { Ok(Summary { tasks }) } else { Err(Error::Tasks(failed)) }
+}

@@ -174,7 +174,8 @@ impl Manifest {
 pub fn worth_keeping<'a>(places: impl Iterator<Item = &'a Place>) -> BTreeSet<CheckpointName> {
     let mut used: BTreeMap<Source, u64> = BTreeMap::new();
     for place in places {
-        *used.entry(place.source).or_default() += place.piece.length;
+        let used = used.entry(place.source).or_default();
+        *used = used.saturating_add(place.piece.length);
     }
     let mostly_used = |(source, used): &(Source, u64)| {
         *used > 0 && used.saturating_mul(USED_ONE_IN) >= source.data_bytes

@@ -24,6 +24,7 @@ pub fn all<S: Store>(mut make: impl FnMut() -> S) {
     a_base_need_not_be_the_newest(&make());
     tasks_do_not_see_each_other(&make());
     keeping_spares_the_newest_and_what_they_refer_to(&make());
+    a_file_that_is_mostly_unused_is_let_go(&make());
     for seed in 0..4 {
         random_checkpoints_equal_a_model(&make(), seed);
     }
@@ -268,6 +269,23 @@ pub fn keeping_spares_the_newest_and_what_they_refer_to(store: &dyn Store) {
     }
     assert_eq!(store.keep(&task, 0).expect("keep").headers.len(), 1);
     assert_eq!(store.names(&task).expect("names"), [name(1, 7), name(1, 1)]);
+}
+
+/// One part in use does not keep a large file on the disk: it is copied.
+pub fn a_file_that_is_mostly_unused_is_let_go(store: &dyn Store) {
+    let task = task("stage", 0);
+    let data = [3; 1000];
+    let all: Vec<(PartKey, Option<&[u8]>)> =
+        (0..8).map(|number| (key(number), Some(&data[..]))).collect();
+    store.write(&draft(header(&task, name(1, 1)), None, &all)).expect("write");
+    let mut most = all.clone();
+    most[0].1 = None;
+    let report =
+        store.write(&draft(header(&task, name(1, 2)), Some(name(1, 1)), &most)).expect("write");
+    assert_eq!((report.parts_copied, report.parts_referenced, report.files_referenced), (1, 0, 0));
+    store.keep(&task, 1).expect("keep");
+    assert_eq!(store.names(&task).expect("names"), [name(1, 2)]);
+    assert_eq!(parts_of(&store.read(&task, name(1, 2)).expect("read"))[&key(0)], data);
 }
 
 /// Fifty checkpoints with random parts given, unchanged and gone; owners change on the way, some

@@ -160,6 +160,7 @@ fn what_was_left_half_done_is_never_read_and_removed_only_by_the_next_owner() {
 fn a_checkpoint_of_a_newer_pawl_is_not_passed_over_and_nothing_it_may_need_is_removed() {
     let (folder, task) = (Folder::new(), task("stage", 0));
     let store = folder.store();
+    store.write(&draft(header(&task, name(0, 1)), None, &[])).unwrap();
     write_two(&store, &task);
     let format = envelope::Format { version: 2, ..crate::manifest::FORMAT };
     fs::write(folder.file("stage", 1, 3), envelope::seal(&format, b"future")).unwrap();
@@ -167,6 +168,8 @@ fn a_checkpoint_of_a_newer_pawl_is_not_passed_over_and_nothing_it_may_need_is_re
     assert!(!error.is_damage());
     assert!(error.to_string().contains("format version 2, this pawl reads up to 1"), "{error}");
     assert_eq!(store.keep(&task, 1).unwrap().removed, []);
+    fs::remove_file(folder.file("stage", 1, 3)).unwrap();
+    assert_eq!(store.keep(&task, 1).unwrap().removed, [name(0, 1)]);
 }
 
 #[test]

@@ -123,7 +123,11 @@ fn show_commit(pipeline: &Pipeline, task: &TaskId, out: &mut Out) -> Result<()> 
     let recovery = transport.recovery(task)?;
     let Some(commit) = recovery.commit else { return out.line("  commit: none") };
     let witness = commit.witness.map_or_else(|| "none".to_owned(), text_of_name);
-    out.line(format!("  commit: {} by epoch {}", text_of_progress(&commit.progress), commit.epoch))?;
+    out.line(format!(
+        "  commit: {} by epoch {}",
+        text_of_progress(&commit.progress),
+        commit.epoch
+    ))?;
     out.line(format!("  newest durable checkpoint at that commit: {witness}"))?;
     out.line(format!("  decisions kept: {}", recovery.decisions.len()))
 }
@@ -162,11 +166,7 @@ fn show_checkpoint(checkpoint: &Checkpoint, out: &mut Out) -> Result<()> {
 }
 
 /// Reads the checkpoints of a task, newest first, one at a time.
-fn each(
-    store: &LocalStore,
-    task: &TaskId,
-    mut each: impl FnMut(Read) -> Result<()>,
-) -> Result<()> {
+fn each(store: &LocalStore, task: &TaskId, mut each: impl FnMut(Read) -> Result<()>) -> Result<()> {
     for name in store.names(task)? {
         let read = store.read(task, name);
         // A run that goes on meanwhile removes old ones: what is no longer there is not damaged.

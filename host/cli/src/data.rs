@@ -3,18 +3,19 @@
 
 use crate::failure::usage;
 use anyhow::{Error, Result};
-use pawl_checkpoint::LocalStore;
 use pawl_pipeline::Pipeline;
-use pawl_transport::{Embedded, Options, Transport};
+use pawl_transport::{Embedded, Transport};
+
+pub use pawl_service::store_of as store;
 
 /// The transport, to look into.
 pub fn transport_to_read(pipeline: &Pipeline) -> Result<Embedded> {
-    open(pipeline, &Options { read_only: true, ..Options::default() })
+    Ok(pawl_service::open_transport(pipeline, true)?)
 }
 
-/// The transport, to produce.
+/// The transport with all declared topics, to produce.
 pub fn transport_to_write(pipeline: &Pipeline) -> Result<Embedded> {
-    open(pipeline, &Options::default())
+    Ok(pawl_service::open_transport(pipeline, false)?)
 }
 
 /// The transport and the number of a topic's partitions. None if the topic is declared and nothing
@@ -44,13 +45,4 @@ pub fn topic_to_read(pipeline: &Pipeline, topic: &str) -> Result<Option<(Embedde
 pub fn unknown_topic(topic: &str, known: &[&str]) -> Error {
     let topic = crate::out::shown(topic);
     usage(format!("no topic is named {topic}; there are {}", known.join(", ")))
-}
-
-fn open(pipeline: &Pipeline, options: &Options) -> Result<Embedded> {
-    Ok(Embedded::open(&pipeline.data.join("pawl.db"), options)?)
-}
-
-/// The checkpoint store.
-pub fn store(pipeline: &Pipeline) -> LocalStore {
-    LocalStore::new(pipeline.data.join("checkpoints"), pipeline.name.clone())
 }

@@ -43,7 +43,17 @@ fn code(error: &Error) -> u8 {
     let is_usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<Usage>()
             || cause.is::<pawl_pipeline::Mistakes>()
-            || matches!(cause.downcast_ref(), Some(pawl_service::Error::Pipeline(_)))
+            || cause.downcast_ref().is_some_and(is_misconfigured)
+            || match cause.downcast_ref() {
+                Some(pawl_service::Error::Pipeline(_)) => true,
+                Some(pawl_service::Error::Transport(error)) => is_misconfigured(error),
+                _ => false,
+            }
     };
     if error.chain().any(is_usage) { USAGE } else { FAILED }
+}
+
+fn is_misconfigured(error: &pawl_transport::Error) -> bool {
+    use pawl_transport::Error::{PartitionsShrink, UnknownPartition, UnknownTopic};
+    matches!(error, PartitionsShrink { .. } | UnknownPartition { .. } | UnknownTopic { .. })
 }

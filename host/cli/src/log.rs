@@ -14,7 +14,9 @@ pub fn start() -> Result<()> {
         None => LevelFilter::INFO,
         Some(level) => level.to_str().and_then(|level| level.parse().ok()).ok_or_else(|| {
             let found = crate::out::shown(&level.to_string_lossy());
-            usage(format!("{VARIABLE} is {found}; should be off, error, warn, info, debug or trace"))
+            usage(format!(
+                "{VARIABLE} is {found}; should be off, error, warn, info, debug or trace"
+            ))
         })?,
     };
     let writer = std::io::stderr;

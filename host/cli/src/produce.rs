@@ -49,21 +49,18 @@ pub fn produce(arguments: &Arguments) -> Result<()> {
     let bytes_max = arguments.record_bytes_max as usize;
     let mut lines = Lines::new(std::io::stdin(), bytes_max).context("failed to read stdin")?;
     let mut producer = Producer { arguments, line: 0, empty: 0 };
-    let outcome = producer.take_all(&mut lines, &mut group);
-    // What came before a bad line is kept, so that one can go on behind it.
-    let flushed = group.flush(producer.line);
-    let durable = group.durable_lines();
-    match outcome.and(flushed) {
-        Ok(()) => {
-            note(&summary(&group, &arguments.topic, producer.empty));
-            Ok(())
-        }
-        Err(error) => Err(error.context(match durable {
-            0 => "no line is durable".to_owned(),
-            1 => "line 1 is durable, the lines from 2 on are not all".to_owned(),
-            last => format!("lines 1 to {last} are durable, those from {} on not all", last + 1),
-        })),
+    let mut outcome = producer.take_all(&mut lines, &mut group);
+    if !group.has_failed() {
+        // What came before a bad line is kept, so that one can go on behind it.
+        outcome = outcome.and(group.flush(producer.line));
     }
+    outcome.map_err(|error| {
+        let behind = if group.has_failed() { "those behind in part" } else { "none behind is" };
+        let durable = group.durable_lines();
+        anyhow!("{error:#}; the first {durable} lines are durable, {behind}")
+    })?;
+    note(&summary(&group, &arguments.topic, producer.empty));
+    Ok(())
 }
 
 /// Refuses what the pipeline does not declare, and what only its tasks may write.
@@ -73,7 +70,9 @@ fn check_topic(pipeline: &Pipeline, topic: &str) -> Result<()> {
         return Err(data::unknown_topic(topic, &known));
     }
     if topic == pipeline.dead_letters.topic {
-        return Err(usage(format!("{topic} is the topic of the dead letters: only tasks write it")));
+        return Err(usage(format!(
+            "{topic} is the topic of the dead letters: only tasks write it"
+        )));
     }
     if let Some(stage) = pipeline.writers(topic).first() {
         note(&format!("stage {} writes {topic}, too; records stand between its own", stage.name));
@@ -128,7 +127,7 @@ impl Producer<'_> {
         let (number, max) = (self.line + 1, self.arguments.record_bytes_max);
         anyhow!(
             "line {number} has more than {max} bytes, the most that a record may have \
-             (--record-bytes-max); leave it out and go on behind it"
+             (--record-bytes-max)"
         )
     }
 }
@@ -137,7 +136,8 @@ fn summary(group: &Group<'_>, topic: &str, empty: u64) -> String {
     let counts = group.counts();
     let all: u64 = counts.iter().sum();
     let each = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-    let each: Vec<String> = each.map(|(partition, n)| format!("{n} to {topic}/{partition}")).collect();
+    let each: Vec<String> =
+        each.map(|(partition, n)| format!("{n} to {topic}/{partition}")).collect();
     let parts = if each.is_empty() { String::new() } else { format!(": {}", each.join(", ")) };
     let left_out = match empty {
         0 => String::new(),

@@ -175,7 +175,7 @@ pub struct Given {
 impl Given {
     /// Reads a line. Says what is wrong with it.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
-        let fields: Fields = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let fields: Fields = serde_json::from_slice(line).map_err(|error| described(&error))?;
         let event_time = match fields.event_time {
             None => NO_TIME,
             Some(Time::Milliseconds(time)) => time,
@@ -217,6 +217,15 @@ impl Given {
             priority: self.priority,
             headers: &headers,
         });
+    }
+}
+
+/// What the parser says, without its line: here that is always the first.
+fn described(error: &serde_json::Error) -> String {
+    let (text, column) = (error.to_string(), error.column());
+    match text.strip_suffix(&format!(" at line {} column {column}", error.line())) {
+        Some(what) => format!("{what} (column {column})"),
+        None => text,
     }
 }
 

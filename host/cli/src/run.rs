@@ -2,10 +2,11 @@
 //! second one of either stops at once.
 
 use crate::file::Overrides;
-use crate::out;
+use crate::out::{Out, note};
 use anyhow::{Context, Result};
 use clap::Args;
-use pawl_service::{RunOptions, StopFlag};
+use pawl_pipeline::Stage;
+use pawl_service::{RunOptions, StopFlag, TaskSummary};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::PathBuf;
@@ -51,14 +52,41 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         switch_at_checkpoint: arguments.switch_at_checkpoint,
         resume: arguments.resume,
     };
-    pawl_service::run(&pipeline, &options, &stop)?;
-    Ok(())
+    let summary = pawl_service::run(&pipeline, &options, &stop)?;
+    let mut out = Out::new();
+    for task in &summary.tasks {
+        out.line(line(task, pipeline.stage(&task.task.stage)))?;
+    }
+    out.flush()
+}
+
+/// What became of a task's records since its birth, in a line.
+fn line(summary: &TaskSummary, stage: Option<&Stage>) -> String {
+    let counters = &summary.counters;
+    let mut line = format!("{}: {} records in", summary.task, counters.records_in);
+    for (at, edge) in counters.edges.iter().enumerate() {
+        let operator = stage.and_then(|stage| stage.operators.get(at));
+        line.push_str(&format!("; {}", operator.map_or("?", |operator| operator.name.as_str())));
+        line.push_str(&format!(" absorbed {}", edge.absorbed));
+        let others = [
+            ("dead-lettered", edge.dead_lettered),
+            ("discarded", edge.discarded),
+            ("duplicate", edge.duplicate),
+            ("late", edge.late),
+        ];
+        for (what, count) in others.into_iter().filter(|(_, count)| *count > 0) {
+            line.push_str(&format!(", {what} {count}"));
+        }
+    }
+    for (topic, count) in &counters.records_out {
+        line.push_str(&format!("; {count} to {topic}"));
+    }
+    line
 }
 
 /// From here on signals are obeyed on a thread of their own; it ends with the process.
 fn listen(stop: Arc<StopFlag>) -> Result<()> {
-    let mut signals =
-        Signals::new([SIGTERM, SIGINT]).context("failed to listen to signals")?;
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("failed to listen to signals")?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
@@ -68,7 +96,7 @@ fn listen(stop: Arc<StopFlag>) -> Result<()> {
                     // At once: whatever is half done is what a crash leaves, and is recovered so.
                     signal_hook::low_level::exit(128 + signal);
                 }
-                out::note("finishing what is in hand; once more to stop at once");
+                note("finishing what is in hand; once more to stop at once");
                 asked = true;
                 stop.drain();
             }

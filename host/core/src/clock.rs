@@ -106,6 +106,12 @@ impl Clock {
         self.waiting.iter().map(|waiting| waiting.time)
     }
 
+    /// A bug to plant: what waits is lost.
+    #[cfg(test)]
+    pub(crate) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
     fn reach(&self, rules: &WatermarkRules) -> Timestamp {
         self.largest.saturating_add(rules.jump_max)
     }

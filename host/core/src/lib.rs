@@ -37,3 +37,7 @@ mod mutant;
 /// The number of the host's rules for ids, order, ticks, dedup, hashes and float settings. It
 /// changes when any of these does, and a host replays only its own number and the one before.
 pub const SEMANTICS: u32 = 1;
+
+#[cfg(test)]
+#[path = "../tests/model/mod.rs"]
+mod model;

@@ -395,7 +395,7 @@ mod tests {
                 window.enter(id, time, horizon);
                 naive.ids.insert(id, (naive.next, time));
                 naive.next += 1;
-                if next(&mut random) % 10 == 0 {
+                if next(&mut random).is_multiple_of(10) {
                     window.withdraw(id);
                     naive.ids.remove(&id);
                 }

@@ -36,7 +36,8 @@ pub struct SensorOptions {
     /// Share of observations of which a damaged line comes first, 0 to 1. Half of these come
     /// again undamaged.
     pub corrupt_share: f64,
-    /// Share of observations that come far behind `disorder_s`, 0 to 1.
+    /// Share of observations that come far behind `disorder_s`, 0 to 1. They are late for a
+    /// pipeline whose watermark waits `disorder_s`, no longer.
     pub late_share: f64,
 }
 

@@ -79,7 +79,7 @@ impl Drop for Inner {
 fn tick_once(weak: &EngineWeak) -> bool {
     match weak.upgrade() {
         Some(engine) => {
-            
+            engine.increment_epoch();
             true
         }
         None => false,

@@ -13,9 +13,7 @@ use std::collections::BTreeMap;
 /// The effective configuration of one operator.
 #[derive(Clone, Debug)]
 pub(crate) struct Configuration {
-    /// The canonical text.
-    pub text: String,
-    /// Its SHA-256, lower-case hex.
+    /// SHA-256 of the canonical text, lower-case hex.
     pub digest: String,
     /// What the guest gets.
     pub guest: String,
@@ -47,7 +45,6 @@ impl Configuration {
         let time = time_source(edge.get("event_time"))
             .ok_or_else(|| unreadable("the edge has no event_time"))?;
         Ok(Self {
-            text: text.to_owned(),
             digest: digest(text.as_bytes()),
             guest: json.get("config").map_or_else(|| "{}".to_owned(), Value::to_string),
             edge: EdgeSpec { id, time, dedup: dedup(edge.get("dedup")) },

@@ -124,7 +124,7 @@ pub fn run_with_clock(
 
 /// Opens the pipeline's transport, with all its topics unless only to look at.
 pub fn open_transport(pipeline: &Pipeline, read_only: bool) -> Result<Embedded, Error> {
-    let path = pipeline.data.join("transport.sqlite");
+    let path = pipeline.data.join("pawl.db");
     let transport = Embedded::open(&path, &Options { read_only, ..Options::default() })?;
     if !read_only {
         for (name, topic) in &pipeline.topics {

@@ -473,7 +473,20 @@ impl<'l, 'a> Worker<'l, 'a> {
                 Err(TryRecvError::Disconnected) => Err(gone()),
             },
         };
-        outcome?;
+        match outcome {
+            Ok(_) => {}
+            Err(Error::Checkpoint(error))
+                if error.is_damage()
+                    || matches!(error, pawl_checkpoint::Error::NoSuchPart { .. }) =>
+            {
+                // What unchanged parts referred to is gone: the next one gives every part.
+                tracing::error!(task = %self.life.id, %error, "checkpoint could not be written");
+                self.it.full_next = true;
+                self.it.known.clear();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
         self.it.durable = pending.name;
         self.it.known = pending.known;
         self.life.durable = pending.name;

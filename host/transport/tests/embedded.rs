@@ -103,22 +103,27 @@ fn the_log_of_the_database_stays_bounded_while_others_read() {
     let done = std::sync::atomic::AtomicBool::new(false);
     let mut longest = 0;
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                let (first, _) = reader.range("t", 0).unwrap();
-                match reader.read("t", 0, first, pawl_transport::ReadMax { bytes: 0, ..ALL }) {
-                    Ok(_) | Err(Error::Trimmed { .. }) => {}
-                    Err(error) => panic!("{error}"),
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let (first, _) = reader.range("t", 0).unwrap();
+                    let one = pawl_transport::ReadMax { bytes: 0, ..ALL };
+                    match reader.read("t", 0, first, one) {
+                        Ok(_) | Err(Error::Trimmed { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
                 }
-            }
-        });
-        for _ in 0..400 {
-            let base = writer.produce("t", 0, batch([value.as_str()]), 0).unwrap();
-            writer.trim("t", 0, base).unwrap();
+            });
+        }
+        let outcome = (0..400).try_for_each(|_| {
+            let base = writer.produce("t", 0, batch([value.as_str()]), 0)?;
+            writer.trim("t", 0, base)?;
             let log = std::fs::metadata(beside(&folder.database(), "-wal")).unwrap().len();
             longest = longest.max(log);
-        }
+            Ok::<_, Error>(())
+        });
         done.store(true, std::sync::atomic::Ordering::Relaxed);
+        outcome.unwrap();
     });
     let file = std::fs::metadata(folder.database()).unwrap().len();
     println!(

@@ -343,6 +343,7 @@ mod tests {
                     host.process(&[set(random.below(12), bytes)]);
                 }
                 let parts = host.snapshot();
+                assert_eq!(host.full_snapshot(), parts, "seed {seed}");
                 let mut again = restored(3, &parts).unwrap();
                 assert_eq!(again.snapshot(), parts, "seed {seed}");
                 assert_eq!(again.parts_given(), 0, "seed {seed}");

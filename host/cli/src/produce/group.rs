@@ -32,18 +32,18 @@ pub struct Group<'a> {
     fullest: usize,
     since: Option<Instant>,
     durable_lines: u64,
+    failed: bool,
 }
 
 impl<'a> Group<'a> {
-    /// For a topic of the pipeline; makes it if it is not there.
+    /// For a topic that is there.
     pub fn new(
         transport: &'a dyn Transport,
         pipeline: &'a Pipeline,
         topic: &'a str,
     ) -> Result<Self> {
         let declared = pipeline.topics.get(topic);
-        let count = declared.map_or(1, |declared| declared.partitions);
-        transport.create_topic(topic, count)?;
+        let count = transport.partitions(topic)?;
         Ok(Self {
             transport,
             topic,
@@ -56,6 +56,7 @@ impl<'a> Group<'a> {
             fullest: 0,
             since: None,
             durable_lines: 0,
+            failed: false,
         })
     }
 
@@ -123,9 +124,11 @@ impl<'a> Group<'a> {
         self.fullest >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// Makes all that is here durable, which is everything up to line `lines`.
+    /// Makes all that is here durable, which is everything up to line `lines`. After an error a
+    /// part of it is, and nothing may be flushed any more.
     pub fn flush(&mut self, lines: u64) -> Result<()> {
         self.since = None;
+        self.failed = true;
         for (at, (records, count)) in self.partitions.iter_mut().zip(&mut self.counts).enumerate() {
             if records.is_empty() {
                 continue;
@@ -141,7 +144,13 @@ impl<'a> Group<'a> {
         }
         (self.bytes, self.fullest) = (0, 0);
         self.durable_lines = lines;
+        self.failed = false;
         Ok(())
+    }
+
+    /// Whether a flush has failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// How many lines from the first on are surely durable.

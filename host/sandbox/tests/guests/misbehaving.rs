@@ -91,6 +91,9 @@ fn endless_more_is_paid_out_call_by_call_and_never_inside_one() {
         assert_eq!(outcome.emissions.causes, [u32::MAX]);
         assert!(outcome.more, "so the caller can count the calls, and end it");
     }
+    let mut honest = start("by-value").unwrap();
+    assert!(!honest.process(&batch(&["well"])).unwrap().more);
+    assert_eq!(honest.process(&batch(&[])).unwrap_err().kind(), "bad-return", "nothing is owed");
     // The debt is forgotten at a tick: what claims to be owed after it is a lie.
     endless.advance(9).unwrap();
     assert_eq!(endless.process(&batch(&[])).unwrap_err().kind(), "bad-return");

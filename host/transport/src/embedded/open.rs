@@ -50,6 +50,15 @@ pub(super) fn writer(
 ) -> Result<Connection, Error> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy, WRITER_CACHE_KIB)?;
     recognise(&connection, path)?;
+    // SQLite opens for reading what it may not write, and would say so only at the first commit.
+    if connection.is_readonly("main").map_err(|error| storage(path, "open", error))? {
+        return Err(Error::Storage {
+            path: path.to_owned(),
+            doing: "open",
+            kind: StorageKind::Denied,
+            what: "the file or its file system is read-only".to_owned(),
+        });
+    }
     let set = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;

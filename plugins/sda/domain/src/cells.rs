@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_copy_lies_in_every_cell_where_the_object_can_pass_somebody() {
         let grid = Grid::new(1000, 20 * SECOND_NS, 5.0).unwrap();
-        let position = [6990.0, 130.0, -5.0];
+        let position = [6999.0, 85.0, -95.0];
         let velocity = [-0.2, 5.0, 5.5];
         let cells = grid.cells(position, velocity);
         for tenth in -200..=200 {

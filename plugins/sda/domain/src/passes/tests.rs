@@ -88,6 +88,11 @@ fn a_pass_is_right_to_a_millimetre_and_ten_microseconds_wherever_it_lies_between
         assert!((found[0].miss_distance_km - distance).abs() < 1e-6, "{meets_s}");
         assert!((norm(found[0].miss_rtn_km) - distance).abs() < 1e-6);
         assert_eq!(found[0].observation_ids.len(), 12);
+        // Every four seconds: the six nearest of each object lie within twelve.
+        for id in &found[0].observation_ids {
+            let time_ns: i64 = id.split_once('-').unwrap().1.parse().unwrap();
+            assert!((time_ns - found[0].tca_ns).abs() <= 12 * SECOND_NS, "{meets_s}: {id}");
+        }
     }
 }
 

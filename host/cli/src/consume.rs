@@ -68,7 +68,7 @@ pub fn consume(arguments: &Arguments) -> Result<()> {
     let mut turn = 0;
     loop {
         for cursor in &mut cursors {
-            printer.to_the_end(cursor)?;
+            printer.print_all(cursor)?;
         }
         printer.out.flush()?;
         if !arguments.follow || printer.is_done() || cursors.is_empty() {
@@ -93,7 +93,7 @@ impl Printer<'_> {
         self.left == Some(0)
     }
 
-    fn to_the_end(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+    fn print_all(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
         while !self.is_done() {
             let (from, batches) = cursor.read()?;
             if batches.is_empty() {

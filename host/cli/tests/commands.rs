@@ -1,5 +1,6 @@
 //! The built `pawl` on folders of its own: what needs no plugin. Each test is one story of a user.
 
+#[cfg(test)]
 mod support;
 
 use pawl_checkpoint::{Draft, DraftPart, Header, OperatorRecord, Owner, PartKey, Store, bytes};

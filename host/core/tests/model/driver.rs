@@ -135,7 +135,7 @@ impl Driver {
         task.isolate(self.isolation);
         let guests = checkpoint.guests.iter().map(|(state, watermark)| {
             let random = Random::new(around.random.next(), 1);
-            Guest { bites: around.shape.bites, ..Guest::new(state.clone(), *watermark, random) }
+            Guest::new(state.clone(), *watermark, around.shape.bites, random)
         });
         let guests = guests.collect();
         let in_vain = self.epoch.saturating_sub(checkpoint.name.epoch + 1);

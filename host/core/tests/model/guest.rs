@@ -12,8 +12,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Length of the windows of the first stage and of the second.
 pub const LENGTHS: [i64; 2] = [40, 50];
-/// A watermark before all.
-const NEVER: Timestamp = i64::MIN;
 /// What a failure says when the host broke the contract, not the guest.
 pub const HOST_BROKE: &str = "the host broke the contract";
 
@@ -60,21 +58,15 @@ pub struct Guest {
     pub watermark: Timestamp,
     /// So many heavy rows of a thousand calls run out of time; see `heavy`.
     pub out_of_time: usize,
-    /// Whether it takes its batches in bites.
-    pub bites: bool,
+    bites: bool,
     random: Random,
     owed: VecDeque<Made>,
 }
 
 impl Guest {
     /// An operator from its snapshot.
-    pub fn new(state: State, watermark: Timestamp, random: Random) -> Self {
-        Self { state, watermark, out_of_time: 0, bites: false, random, owed: VecDeque::new() }
-    }
-
-    /// A new operator.
-    pub fn born(state: State, random: Random) -> Self {
-        Self::new(state, NEVER, random)
+    pub fn new(state: State, watermark: Timestamp, bites: bool, random: Random) -> Self {
+        Self { state, watermark, out_of_time: 0, bites, random, owed: VecDeque::new() }
     }
 
     /// Starts of the windows that are open.

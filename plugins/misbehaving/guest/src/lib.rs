@@ -129,9 +129,7 @@ impl Guest for Misbehaving {
                 "snapshot-endless" => StatePart { data: Some(honest), more: true },
                 "snapshot-endless-and-empty" => StatePart { data: Some(vec![]), more: true },
                 "snapshot-oversized" => StatePart { data: Some(vec![0; 9 << 20]), more: false },
-                "snapshot-many-big-parts" => {
-                    StatePart { data: Some(vec![0; 1 << 20]), more: true }
-                }
+                "snapshot-many-big-parts" => StatePart { data: Some(vec![0; 1 << 20]), more: true },
                 "snapshot-grows-absent" => {
                     let data = (part == 0 && state.given.is_none()).then_some(honest);
                     let more = part == 0 && state.given.is_some();
@@ -220,12 +218,7 @@ fn identity(input: Batch) -> Outcome {
 /// No emission, no rejection, nothing taken.
 fn nothing() -> Outcome {
     let none = || ByteColumn { data: vec![], ends: vec![], nulls: vec![] };
-    identity(Batch {
-        keys: none(),
-        values: none(),
-        event_times: Vec::new(),
-        headers: vec![none()],
-    })
+    identity(Batch { keys: none(), values: none(), event_times: Vec::new(), headers: vec![none()] })
 }
 
 /// One emission owed to the call before, and again more: without end.

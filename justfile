@@ -2,6 +2,9 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
+# Pipeline files and tests look for plugins in this folder, wherever the machine builds otherwise.
+export CARGO_TARGET_DIR := justfile_directory() / "target"
+
 plugins := "--release --manifest-path plugins/Cargo.toml"
 wasm := "wasm32-unknown-unknown"
 

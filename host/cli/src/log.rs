@@ -19,8 +19,12 @@ pub fn start() -> Result<()> {
             ))
         })?,
     };
-    let writer = std::io::stderr;
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).finish();
+    // A closed stderr must not end a run: what cannot be logged is not.
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .finish();
     // Fails only if there is one already, and this is called once.
     drop(tracing::subscriber::set_global_default(subscriber));
     Ok(())

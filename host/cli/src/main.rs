@@ -8,6 +8,7 @@ mod check;
 mod checkpoint;
 mod consume;
 mod data;
+mod demo;
 mod dlq;
 mod failure;
 mod file;
@@ -38,6 +39,7 @@ enum Command {
     Check(check::Arguments),
     Produce(produce::Arguments),
     Consume(consume::Arguments),
+    Demo(demo::Arguments),
     #[command(subcommand)]
     Dlq(dlq::Command),
     #[command(subcommand)]
@@ -58,6 +60,7 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Check(arguments) => check::check(arguments),
         Command::Produce(arguments) => produce::produce(arguments),
         Command::Consume(arguments) => consume::consume(arguments),
+        Command::Demo(arguments) => demo::demo(arguments),
         Command::Dlq(command) => dlq::dlq(command),
         Command::Checkpoint(command) => checkpoint::checkpoint(command),
     }

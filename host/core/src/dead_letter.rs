@@ -56,7 +56,7 @@ pub struct Refused<'a> {
     pub path: &'a [PathStep],
     /// Index of the operator that refused it or before whose edge it failed.
     pub operator: usize,
-    /// Id of the root.
+    /// Id of the root: of its position, or of what it brings where it may be a copy; of the tick.
     pub root_id: Id,
     /// Offset of the root row; for a tick, the offset behind the row before it.
     pub offset: u64,
@@ -141,7 +141,6 @@ pub fn write(
 fn id_of(refused: &Refused<'_>, value: Option<&[u8]>) -> Id {
     let mut text = Vec::with_capacity(64);
     text.extend_from_slice(&refused.root_id.to_le_bytes());
-    text.extend_from_slice(&refused.offset.to_le_bytes());
     text.extend_from_slice(&value.map_or(0, identity::hash).to_le_bytes());
     for step in refused.path {
         text.extend_from_slice(&step.operator.to_le_bytes());

@@ -66,6 +66,8 @@ mutants! {
     JumpToLargest,
     /// Decisions do not bound a run of rows if a dead item stands before them.
     RunOverDecision,
+    /// An item that was decided dead is shown to the operator when its copy comes.
+    DeadCopyShown,
     /// Only one operator is isolated, and those behind it are not.
     IsolatedAlone,
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) enum Judged {
     /// It is shown to the operator.
     Pass,
-    /// Its id is still undecided in the current call.
+    /// Its id is still undecided in the current call, or pushes one out that is: a new call begins.
     Undecided,
     /// It was dealt with: duplicate, late, refused.
     Gone,
@@ -67,6 +67,7 @@ impl Task {
                     self.count(edge, |counters| &mut counters.duplicate);
                     return Judged::Gone;
                 }
+                Sight::New if window.is_crowded() => return Judged::Undecided,
                 Sight::New => {}
             }
             if judges_time && self.is_copy(time, work) {
@@ -167,6 +168,7 @@ impl Task {
         operators: &mut [O],
     ) -> Result<(), Stop> {
         let mut selected = Vec::with_capacity(sheet.len());
+        self.warm(edge, sheet);
         self.begin_call(edge);
         let mut item = 0;
         while item < sheet.len() {
@@ -192,6 +194,13 @@ impl Task {
         self.flush(edge, sheet, &mut selected, work, operators)
     }
 
+    /// Makes ready for looking up the ids of a sheet.
+    pub(super) fn warm(&self, edge: usize, sheet: &Sheet<'_>) {
+        if let Some(Some(window)) = self.state.windows.get(edge) {
+            window.warm(&sheet.ids);
+        }
+    }
+
     pub(super) fn begin_call(&mut self, edge: usize) {
         if let Some(Some(window)) = self.state.windows.get_mut(edge) {
             window.begin_call();
@@ -213,7 +222,12 @@ impl Task {
         };
         dead.applied = true;
         let cause = dead.cause.clone();
-        self.withdraw(edge, sheet.id(item));
+        // Of a row that the transport may have written twice the copy must not get through. What
+        // comes from outside may come again and be good.
+        let stays = edge == self.time_edge() && self.brings_copies(work);
+        if !stays || planted(Mutant::DeadCopyShown) {
+            self.withdraw(edge, sheet.id(item));
+        }
         self.refuse(edge, sheet, item, cause, work);
     }
 
@@ -294,10 +308,15 @@ impl Task {
         }
     }
 
+    /// Whether the rows may be copies: a task wrote them, on a transport that may write twice.
+    fn brings_copies(&self, work: &Work<'_>) -> bool {
+        self.spec.copies && work.tick.is_none() && work.producer.is_some()
+    }
+
     /// On a transport that may write twice: a row behind the watermark heard from its own
     /// producer can only be a copy.
     fn is_copy(&self, time: Timestamp, work: &Work<'_>) -> bool {
-        self.spec.copies
+        self.brings_copies(work)
             && !planted(Mutant::CopiesByIdOnly)
             && work.producer.is_some_and(|producer| {
                 let heard = self.state.plain.heard.watermark_of(producer);
@@ -360,9 +379,14 @@ impl Task {
         let row = sheet.row(item);
         let offset = work.offset(row);
         let path = sheet.path(item);
-        let root_id = work
-            .tick
-            .map(|(id, _)| id)
+        let copied = work.root(row).filter(|_| self.brings_copies(work));
+        let root_id = match (work.tick, copied) {
+            (Some((tick, _)), _) => Some(tick),
+            // The copies of a row are one record, wherever they stand.
+            (None, Some((records, row))) => records.ids.get(row).map(identity::hash),
+            (None, None) => None,
+        };
+        let root_id = root_id
             .unwrap_or_else(|| identity::of_position(&spec.input, spec.task.partition, offset));
         let event_time = self.time_of(edge, sheet, item);
         let (epoch, now) = (self.epoch, self.now);
@@ -619,7 +643,7 @@ impl Task {
             failure,
             advance: false,
             alone: selected.len() == 1,
-            quiet: self.has_passed_before(work),
+            quiet: self.has_passed_before(work, sheet.row(item)),
             position: work.offset(sheet.row(item)),
             tick: work.tick.map(|_| self.state.plain.progress.ticks),
             path: sheet.path(item),
@@ -628,10 +652,13 @@ impl Task {
     }
 
     /// Whether the failed item has passed before: something durable lies behind it. Of the last
-    /// durable decision this is so unless it is about an item that the run has met already.
-    fn has_passed_before(&self, work: &Work<'_>) -> bool {
+    /// durable decision this is so unless it is about an item of this row or one before, which the
+    /// run has met already.
+    fn has_passed_before(&self, work: &Work<'_>, row: u32) -> bool {
         let published = self.state.plain.progress.root() < self.intent;
-        let due = self.stored.back().is_some_and(|last| !work.has_met(last.number));
+        let due = self.stored.back().is_some_and(|last| {
+            last.position > work.offset(row) || !work.has_met(last.number)
+        });
         self.replaying || published || (due && !planted(Mutant::ReplayToCommit))
     }
 

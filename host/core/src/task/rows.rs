@@ -165,6 +165,7 @@ impl Task {
         let mut selected: Vec<u32> = Vec::with_capacity(sheet.len());
         let (mut item, mut finished) = (0, 0u32);
         let rows = work.rows as u32;
+        self.warm(edge, sheet);
         self.begin_call(edge);
         for row in 0..rows {
             while item < sheet.len() && sheet.row(item) == row {

@@ -134,6 +134,8 @@ pub fn rows(random: &mut Random, partition: u32, head: bool) -> Vec<Row> {
                 wild -= 1;
                 row.time += WILD;
                 row.ahead = random.below(3) == 0;
+                // Two of a pair would agree with each other.
+                row.kind = if row.kind == Kind::Pair { Kind::One } else { row.kind };
             }
             _ => {}
         }

@@ -26,10 +26,14 @@ const SEEDS_PER_BUG: u64 = 6000;
 /// Runs a seed, calmly and with accidents. Gives the number of steps.
 fn one(seed: u64, plant: Option<Plant>, verbose: bool) -> Result<u64, Broken> {
     let reading = plant.filter(|plant| plant.is_reading());
+    let mut wild = World::new(seed, false, plant, verbose);
+    if verbose {
+        let rows = wild.rows.iter().flatten();
+        rows.for_each(|row| println!("  {row:?}"));
+    }
     let mut calm = World::new(seed, true, reading, false);
     calm.run()?;
     let oracle = calm.check()?;
-    let mut wild = World::new(seed, false, plant, verbose);
     wild.run()?;
     let outcome = wild.check()?;
     wild.compare(&outcome, &oracle)?;

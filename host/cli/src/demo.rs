@@ -1,0 +1,129 @@
+//! `pawl demo`: the collision of 2009, found and found again; `pawl demo observations`: the sensor
+//! observations alone, for pipelines of one's own.
+
+use crate::failure;
+use crate::out::Out;
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use pawl_demo::{SensorOptions, demo};
+use std::path::PathBuf;
+
+/// Find the collision of 2009 through sandboxed operators, and find it again after kills
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Seed of the sensors
+    #[arg(long, default_value_t = 2009)]
+    seed: u64,
+    /// Folder of the built plugins [default: beside the program's target folder]
+    #[arg(long, value_name = "FOLDER")]
+    plugins: Option<PathBuf>,
+    /// Work in this folder and leave it; it must not exist [default: a temporary folder]
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Observations(Observations),
+}
+
+/// Print observations made from element sets by SGP4 and a model of sensors, one per line
+#[derive(Debug, Args)]
+struct Observations {
+    /// Element sets: a JSON array of OMM objects, or CSV (.csv or .csv.gz) [default: those of 2009]
+    #[arg(long, value_name = "FILE")]
+    elements: Option<PathBuf>,
+    /// First moment
+    #[arg(long, default_value = "2009-02-10T16:50:00Z")]
+    start: String,
+    /// Seconds
+    #[arg(long, default_value_t = 600)]
+    duration: u32,
+    /// Seconds between two measurements of an object by one sensor
+    #[arg(long, default_value_t = 4)]
+    period: u32,
+    /// Number of sensors
+    #[arg(long, default_value_t = 12)]
+    sensors: u32,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Standard deviation of each coordinate, in kilometres
+    #[arg(long, default_value_t = 0.0)]
+    noise: f64,
+    /// Share of lines that come twice
+    #[arg(long, default_value_t = 0.0)]
+    duplicates: f64,
+    /// Seconds by which lines come out of order at most
+    #[arg(long, default_value_t = 0)]
+    disorder: u32,
+    /// Share of observations of which a damaged line comes first
+    #[arg(long, default_value_t = 0.0)]
+    corrupt: f64,
+    /// Share of observations that come too late
+    #[arg(long, default_value_t = 0.0)]
+    late: f64,
+}
+
+/// Runs the command.
+pub fn demo(arguments: &Arguments) -> Result<()> {
+    if let Some(Command::Observations(options)) = &arguments.command {
+        return observations(options);
+    }
+    let pawl = std::env::current_exe().context("failed to find the program itself")?;
+    let plugins = match &arguments.plugins {
+        Some(plugins) => plugins.clone(),
+        None => {
+            let release = pawl.parent().and_then(|release| release.parent());
+            release.unwrap_or(&pawl).join("wasm32-unknown-unknown/release")
+        }
+    };
+    let temporary = || {
+        std::env::temp_dir().join(format!("pawl-demo-{}", std::process::id()))
+    };
+    let folder = arguments.keep.clone().unwrap_or_else(temporary);
+    if folder.exists() {
+        return Err(failure::usage(format!("{} exists already", folder.display())));
+    }
+    let keep = arguments.keep.is_some();
+    let options = demo::Options { pawl, plugins, folder, keep, seed: arguments.seed };
+    let mut out = std::io::stdout().lock();
+    demo::run(&options, &mut out).context("the demonstration failed")
+}
+
+fn observations(options: &Observations) -> Result<()> {
+    let elements = match &options.elements {
+        None => pawl_demo::collision_2009(),
+        Some(path) => {
+            let read = || std::fs::read(path).with_context(|| path.display().to_string());
+            let name = path.to_string_lossy();
+            let parsed = if name.ends_with(".gz") {
+                pawl_demo::parse_csv_gz(read()?.as_slice())
+            } else if name.ends_with(".csv") {
+                pawl_demo::parse_csv(&String::from_utf8_lossy(&read()?))
+            } else {
+                pawl_demo::parse_json(&read()?)
+            };
+            parsed.with_context(|| path.display().to_string())?
+        }
+    };
+    let sensors = SensorOptions {
+        seed: options.seed,
+        start_ns: pawl_demo::time::parse(&options.start)?,
+        duration_s: options.duration,
+        period_s: options.period,
+        sensors: options.sensors,
+        noise_sigma_km: options.noise,
+        duplicate_share: options.duplicates,
+        disorder_s: options.disorder,
+        corrupt_share: options.corrupt,
+        late_share: options.late,
+    };
+    let mut out = Out::new();
+    for line in pawl_demo::make_observations(&elements, &sensors)? {
+        out.line(&line.value)?;
+    }
+    out.flush()
+}

@@ -169,8 +169,9 @@ impl World {
         if second.iter().any(|row| row.late) && !shape.idle && !shape.grow {
             return Err("2: late behind the first edge, though nothing was idle or new".to_owned());
         }
-        if second.iter().any(|row| in_windows.contains(&row.value)) {
-            return Err("DL-1: an emission is delivered and late or dead".to_owned());
+        if let Some(row) = second.iter().find(|row| in_windows.contains(&row.value)) {
+            let (late, sources) = (row.late, sources_of_notes(&row.value, false));
+            return Err(format!("DL-1: an emission of {sources:?} is delivered, and late: {late}"));
         }
         let late: BTreeSet<u16> = uids(first.iter().filter(|row| row.late));
         self.check_wrong_clock(&late)?;

@@ -71,4 +71,4 @@ bench *arguments: plugins
 # Licenses, sources and duplicates of what we depend on (needs `cargo install --locked cargo-deny`)
 deny:
     cargo deny check licenses bans sources
-    cargo deny --manifest-path plugins/Cargo.toml check --config deny.toml licenses bans sources
+    cargo deny --manifest-path plugins/Cargo.toml --config deny.toml check licenses bans sources

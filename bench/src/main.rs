@@ -2,7 +2,8 @@
 //!
 //! All are run in one process in turns, and each figure is the minimum over many rounds, so that
 //! the ratios stand on a noisy machine; absolute times hold for the machine of the day only.
-//! `just bench` builds what is needed and runs it.
+//! `just bench` builds what is needed and runs it; `just bench host` or `just bench sandbox` runs a
+//! part.
 
 mod allocations;
 mod host;
@@ -46,14 +47,19 @@ fn main() {
         println!("{name:44} {:9.1} {:12.3} {ratio:8.1}", figure.ns, figure.allocations);
     };
     show("copy of a batch of 1024 (the unit of ratios)", copy);
-    match sandbox::identity() {
-        Ok(figures) => figures.iter().for_each(|(name, figure)| show(name, *figure)),
-        Err(why) => {
-            eprintln!("the sandbox was not measured: {why}");
-            std::process::exit(1);
+    let wanted = |part: &str| std::env::args().nth(1).is_none_or(|named| named == part);
+    if wanted("sandbox") {
+        match sandbox::identity() {
+            Ok(figures) => figures.iter().for_each(|(name, figure)| show(name, *figure)),
+            Err(why) => {
+                eprintln!("the sandbox was not measured: {why}");
+                std::process::exit(1);
+            }
         }
     }
-    let (figures, bytes) = host::beside_the_guest();
-    figures.iter().for_each(|(name, figure)| show(name, *figure));
-    println!("\ndedup window of {} ids: {bytes:.1} bytes per id", host::IDS);
+    if wanted("host") {
+        let (figures, bytes) = host::beside_the_guest();
+        figures.iter().for_each(|(name, figure)| show(name, *figure));
+        println!("\ndedup window of {} ids: {bytes:.1} bytes per id", host::IDS);
+    }
 }

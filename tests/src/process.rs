@@ -133,8 +133,10 @@ impl Running {
 
     /// Kills it if it has not ended within `limit`.
     pub fn kill_after(mut self, limit: Duration) -> Ended {
-        drop(within(limit, || self.status()));
-        self.kill()
+        match within(limit, || self.status()) {
+            Some(_) => self.wait(),
+            None => self.kill(),
+        }
     }
 
     /// Waits for its end.

@@ -80,9 +80,7 @@ pub fn demo(arguments: &Arguments) -> Result<()> {
             release.unwrap_or(&pawl).join("wasm32-unknown-unknown/release")
         }
     };
-    let temporary = || {
-        std::env::temp_dir().join(format!("pawl-demo-{}", std::process::id()))
-    };
+    let temporary = || std::env::temp_dir().join(format!("pawl-demo-{}", std::process::id()));
     let folder = arguments.keep.clone().unwrap_or_else(temporary);
     if folder.exists() {
         return Err(failure::usage(format!("{} exists already", folder.display())));

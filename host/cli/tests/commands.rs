@@ -10,7 +10,11 @@ use pawl_core::record::{LogBatch, Record, Records};
 use pawl_transport::Transport;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 use support::Folder;
+
+/// Nothing here takes so long unless it never comes.
+const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn what_is_produced_is_consumed_byte_for_byte() {
@@ -120,8 +124,11 @@ fn lines_of_a_slow_producer_are_seen_before_it_ends_and_by_who_follows() {
     let mut producer = producer.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdin = producer.stdin.take().unwrap();
     stdin.write_all(b"{\"k\":\"a\"}\n").unwrap();
+    let start = Instant::now();
     // Until the database is there, there is nothing to follow.
-    while folder.pawl(&["consume", "-p", "p.toml", "in"], b"").out.is_empty() {}
+    while folder.pawl(&["consume", "-p", "p.toml", "in"], b"").out.is_empty() {
+        assert!(start.elapsed() < LONG, "a line waits until its producer ends");
+    }
     let arguments = ["consume", "-p", "p.toml", "in", "--from-end", "--follow", "--max", "2"];
     let mut follower = folder.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut seen = BufReader::new(follower.stdout.take().unwrap());
@@ -134,6 +141,7 @@ fn lines_of_a_slow_producer_are_seen_before_it_ends_and_by_who_follows() {
         line
     });
     while !reader.is_finished() {
+        assert!(start.elapsed() < LONG, "who follows sees nothing");
         stdin.write_all(format!("{{\"k\":\"{sent}\"}}\n").as_bytes()).unwrap();
         sent += 1;
         std::thread::yield_now();

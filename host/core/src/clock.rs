@@ -31,6 +31,20 @@ struct Waiting {
     time: Timestamp,
     id: Id,
     key: Id,
+    /// The largest time that comes within reach once `time` has: those of records that waited
+    /// behind this one and for which there is no room.
+    top: Timestamp,
+}
+
+impl Waiting {
+    /// Takes in a later one, if time that has come to this one reaches it.
+    fn take_in(&mut self, later: &Waiting, jump_max: i64) -> bool {
+        let reaches = later.time <= self.top.saturating_add(jump_max);
+        if reaches {
+            self.top = self.top.max(later.top);
+        }
+        reaches
+    }
 }
 
 /// How far the event time of an edge has come. Part of every checkpoint.
@@ -58,13 +72,16 @@ impl Clock {
     /// time moves to the smallest of them. What time has come within reach of counts from then on.
     pub fn observe(&mut self, time: Timestamp, id: Id, key: Id, rules: &WatermarkRules) {
         let agree = rules.agree.max(1);
+        if time <= self.largest && self.keys.len() >= agree {
+            return; // most records: time has been there, and nothing new is within its reach
+        }
         if self.keys.len() < agree && !self.keys.contains(&key) {
             self.keys.push(key);
         }
         if self.largest != NO_TIME && time <= self.reach(rules) {
             self.raise(time);
         } else {
-            self.wait(Waiting { time, id, key }, agree);
+            self.wait(Waiting { time, id, key, top: time }, agree, rules.jump_max);
         }
         self.absorb(rules);
         while self.agreed(agree) {
@@ -132,19 +149,34 @@ impl Clock {
         self.largest = self.largest.max(time);
     }
 
-    fn wait(&mut self, new: Waiting, per_key: usize) {
+    fn wait(&mut self, new: Waiting, per_key: usize, jump_max: i64) {
         if let Some(same) = self.waiting.iter_mut().find(|waiting| waiting.id == new.id) {
-            *same = new.min(*same);
+            let (mut first, later) = (new.min(*same), new.max(*same));
+            first.take_in(&later, jump_max);
+            *same = first;
         } else {
             self.waiting.push(new);
         }
         self.waiting.sort_unstable();
-        let of_key = |waiting: &&Waiting| waiting.key == new.key;
-        if self.waiting.iter().filter(of_key).count() > per_key
-            && let Some(last) = self.waiting.iter().rposition(|waiting| waiting.key == new.key)
-        {
-            self.waiting.remove(last);
+        let of_key = |(_, waiting): &(usize, &Waiting)| waiting.key == new.key;
+        let places = self.waiting.iter().enumerate().filter(of_key).map(|(at, _)| at);
+        let places: Vec<usize> = places.collect();
+        if places.len() <= per_key {
+            return;
         }
+        // Too many of one key: one is taken in by the one before it. Where all lie further apart
+        // the last goes; that key's clock is hardly one to go by.
+        let mut gone = places.last().copied().unwrap_or(0);
+        for pair in places.windows(2).rev() {
+            let &[before, after] = pair else { continue };
+            let later = self.waiting.get(after).copied();
+            let taken = later.zip(self.waiting.get_mut(before));
+            if taken.is_some_and(|(later, before)| before.take_in(&later, jump_max)) {
+                gone = after;
+                break;
+            }
+        }
+        self.waiting.remove(gone);
     }
 
     /// Takes in those waiting that time has come within reach of.
@@ -157,7 +189,7 @@ impl Clock {
             if planted(Mutant::NearForgotten) {
                 continue;
             }
-            self.raise(first.time);
+            self.raise(first.top);
         }
     }
 }
@@ -172,12 +204,12 @@ pub fn largest_of_all<'a>(clocks: impl Iterator<Item = (&'a Clock, i64)>) -> Tim
     for (clock, jump_max) in clocks {
         largest = largest.max(clock.records);
         jump = jump.max(jump_max);
-        waiting.extend(clock.waiting());
+        waiting.extend(clock.waiting.iter().map(|waiting| (waiting.time, waiting.top)));
     }
     waiting.sort_unstable();
-    for time in waiting {
+    for (time, top) in waiting {
         if largest == NO_TIME || time <= largest.saturating_add(jump) {
-            largest = largest.max(time);
+            largest = largest.max(top);
         }
     }
     largest
@@ -228,6 +260,18 @@ mod tests {
         (0..50).for_each(|n| clock.observe(50_000 + i64::from(n as i32), 100 + n, 1, &RULES));
         assert_eq!(clock.watermark(&RULES), 90);
         assert!(clock.waiting.len() <= 3, "what waits has a bound");
+    }
+
+    #[test]
+    fn a_record_for_which_there_is_no_room_to_wait_counts_with_the_one_before_it() {
+        let mut clock = clock(&[(100, 1, 1), (104, 2, 2), (108, 3, 3)]);
+        for (time, id) in [(5_000, 11), (5_100, 12), (5_200, 13), (5_300, 14), (90_000, 15)] {
+            clock.observe(time, id, 1, &RULES);
+        }
+        assert_eq!(clock.waiting().collect::<Vec<_>>(), [5_000, 5_100, 90_000]);
+        clock.observe(4_900, 16, 2, &RULES);
+        clock.observe(4_910, 17, 3, &RULES);
+        assert_eq!(clock.largest(), 5_300);
     }
 
     #[test]

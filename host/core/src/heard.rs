@@ -55,6 +55,13 @@ impl Heard {
         self.voices.get(producer).map_or(NO_TIME, |voice| voice.watermark)
     }
 
+    /// The least watermark heard from any producer, idle ones included: a row at or behind which a
+    /// copy may still come. `NO_TIME` if none was heard.
+    pub fn least(&self) -> Timestamp {
+        let voices = self.producers.iter().filter_map(|producer| self.voices.get(producer));
+        voices.map(|voice| voice.watermark).min().unwrap_or(NO_TIME)
+    }
+
     fn minimum(&self) -> Timestamp {
         if planted(Mutant::ControlMaximum) {
             let voices = self.voices.values().filter(|voice| voice.active);

@@ -68,6 +68,8 @@ mutants! {
     RunOverDecision,
     /// An item that was decided dead is shown to the operator when its copy comes.
     DeadCopyShown,
+    /// The ids of an idle producer's rows are forgotten when time has passed them.
+    IdleForgotten,
     /// Only one operator is isolated, and those behind it are not.
     IsolatedAlone,
 }

@@ -297,6 +297,12 @@ impl Task {
         let dedup = self.spec.operators.get(edge).and_then(|operator| operator.edge.dedup);
         let watermark = match edge.cmp(&self.time_edge()) {
             std::cmp::Ordering::Less => NO_TIME,
+            // A producer that was idle may have to write again what it wrote before, and time may
+            // have passed that meanwhile. Until the producer's own watermark tells a copy, only its
+            // id does.
+            std::cmp::Ordering::Equal if self.spec.copies && !planted(Mutant::IdleForgotten) => {
+                self.state.plain.watermark.min(self.state.plain.heard.least())
+            }
             std::cmp::Ordering::Equal => self.state.plain.watermark,
             std::cmp::Ordering::Greater => {
                 self.state.plain.operator_watermarks.get(edge).copied().unwrap_or(NO_TIME)

@@ -262,7 +262,12 @@ impl Task {
     /// The watermark that is due, if it is not the one that the edge has.
     pub(super) fn due_watermark(&self) -> Option<Timestamp> {
         let TimeOrigin::Records(rules) = &self.spec.time else { return None };
-        let due = self.state.plain.clock.watermark(rules);
+        let (clock, watermark) = (&self.state.plain.clock, self.state.plain.watermark);
+        let ahead = clock.largest().saturating_sub(rules.disorder).saturating_sub(watermark);
+        if ahead < rules.step.max(1) {
+            return None; // without a division for every row
+        }
+        let due = clock.watermark(rules);
         (due != NO_TIME && due > self.state.plain.watermark).then_some(due)
     }
 

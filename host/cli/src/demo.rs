@@ -5,7 +5,7 @@ use crate::failure;
 use crate::out::Out;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use pawl_demo::{SensorOptions, demo};
+use pawl_sensors::SensorOptions;
 use std::path::PathBuf;
 
 /// Find the collision of 2009 through sandboxed operators, and find it again after kills
@@ -86,30 +86,30 @@ pub fn demo(arguments: &Arguments) -> Result<()> {
         return Err(failure::usage(format!("{} exists already", folder.display())));
     }
     let keep = arguments.keep.is_some();
-    let options = demo::Options { pawl, plugins, folder, keep, seed: arguments.seed };
+    let options = pawl_demo::Options { pawl, plugins, folder, keep, seed: arguments.seed };
     let mut out = std::io::stdout().lock();
-    demo::run(&options, &mut out).context("the demonstration failed")
+    pawl_demo::run(&options, &mut out).context("the demonstration failed")
 }
 
 fn observations(options: &Observations) -> Result<()> {
     let elements = match &options.elements {
-        None => pawl_demo::collision_2009(),
+        None => pawl_sensors::collision_2009(),
         Some(path) => {
             let read = || std::fs::read(path).with_context(|| path.display().to_string());
             let name = path.to_string_lossy();
             let parsed = if name.ends_with(".gz") {
-                pawl_demo::parse_csv_gz(read()?.as_slice())
+                pawl_sensors::parse_csv_gz(read()?.as_slice())
             } else if name.ends_with(".csv") {
-                pawl_demo::parse_csv(&String::from_utf8_lossy(&read()?))
+                pawl_sensors::parse_csv(&String::from_utf8_lossy(&read()?))
             } else {
-                pawl_demo::parse_json(&read()?)
+                pawl_sensors::parse_json(&read()?)
             };
             parsed.with_context(|| path.display().to_string())?
         }
     };
     let sensors = SensorOptions {
         seed: options.seed,
-        start_ns: pawl_demo::time::parse(&options.start)?,
+        start_ns: pawl_sensors::time::parse(&options.start)?,
         duration_s: options.duration,
         period_s: options.period,
         sensors: options.sensors,
@@ -120,7 +120,7 @@ fn observations(options: &Observations) -> Result<()> {
         late_share: options.late,
     };
     let mut out = Out::new();
-    for line in pawl_demo::make_observations(&elements, &sensors)? {
+    for line in pawl_sensors::make_observations(&elements, &sensors)? {
         out.line(&line.value)?;
     }
     out.flush()

@@ -1,7 +1,7 @@
 //! What a run left: alerts and dead letters as sorted sets, and the durable counters. Two runs are
 //! equal when these are, byte for byte.
 
-use crate::Error;
+use anyhow::Result;
 use pawl_core::commit::TaskId;
 use pawl_core::counters::Counters;
 use pawl_pipeline::Pipeline;
@@ -30,17 +30,15 @@ pub(crate) struct Observed {
 }
 
 /// Reads what a run of `pipeline` left.
-pub(crate) fn read(pipeline: &Pipeline) -> Result<Outcome, Error> {
-    let failed = |error: pawl_transport::Error| Error::Demo(error.to_string());
-    let transport = pawl_service::open_transport(pipeline, true)
-        .map_err(|error| Error::Demo(error.to_string()))?;
+pub(crate) fn read(pipeline: &Pipeline) -> Result<Outcome> {
+    let transport = pawl_service::open_transport(pipeline, true)?;
     let mut outcome = Outcome::default();
     for (topic, letters) in [("alerts", false), (pipeline.dead_letters.topic.as_str(), true)] {
-        for partition in 0..transport.partitions(topic).map_err(failed)? {
-            let (mut at, end) = transport.range(topic, partition).map_err(failed)?;
+        for partition in 0..transport.partitions(topic)? {
+            let (mut at, end) = transport.range(topic, partition)?;
             while at < end {
                 let max = ReadMax { records: 1000, bytes: 1 << 20 };
-                for batch in transport.read(topic, partition, at, max).map_err(failed)? {
+                for batch in transport.read(topic, partition, at, max)? {
                     at = batch.end();
                     for row in 0..batch.records.len() {
                         let value = batch.records.values.get(row).unwrap_or_default().to_vec();
@@ -68,9 +66,9 @@ pub(crate) fn read(pipeline: &Pipeline) -> Result<Outcome, Error> {
     outcome.alerts.sort();
     outcome.dead_letters.sort();
     if let Some(stage) = pipeline.stages.first() {
-        for partition in 0..transport.partitions(&stage.input).map_err(failed)? {
+        for partition in 0..transport.partitions(&stage.input)? {
             let task = TaskId { stage: stage.name.clone(), partition };
-            let recovery = transport.recovery(&task).map_err(failed)?;
+            let recovery = transport.recovery(&task)?;
             outcome.observe.add(&recovery.commit.unwrap_or_default().counters);
         }
     }

@@ -1,1 +1,91 @@
-//! x
+//! Kills from outside, at moments that nobody chose, while records keep coming.
+
+use crate::workload::{LINES, PIPELINE, ends_as_undisturbed, prepared};
+use pawl_tests::{Folder, Random, input, within};
+use std::io::Write;
+use std::time::Duration;
+
+/// Each row is durable before the next is read: a run takes several lives.
+const SLOW: [&str; 6] = [
+    "--set",
+    "stage.window.in_flight_records_max=1",
+    "--set",
+    "stage.copy.in_flight_records_max=1",
+    "--set",
+    "commit.records_max=1",
+];
+
+#[test]
+fn killed_at_random_moments_while_records_keep_coming_it_ends_as_if_undisturbed() {
+    const KILLS: usize = 25;
+    let mut random = Random::from_environment();
+    let folder = Folder::new("random", PIPELINE);
+    let mut producer = folder.start(&["produce", "-p", "p.toml", "observations"]);
+    let mut stdin = producer.stdin();
+    let mut killed = 0;
+    for lines in LINES.chunks(LINES.len().div_ceil(KILLS)) {
+        let mut running = folder.start(&["run", "p.toml"]);
+        // Most of the time goes by before the tasks begin, and kills there are of little use.
+        let early = random.chance(200);
+        let moment = Duration::from_millis(random.below(if early { 400 } else { 150 }));
+        if !early {
+            running.wait_until_it_says("recovering from a checkpoint");
+        }
+        stdin.write_all(input::joined(lines).as_bytes()).unwrap();
+        killed += usize::from(running.kill_after(moment).was_killed());
+    }
+    drop(stdin);
+    producer.wait().success();
+    assert_eq!(killed, KILLS);
+    ends_as_undisturbed(&folder, "random kills");
+}
+
+/// Kills each life `moment` after it began until one comes to its end. Returns how many died.
+fn killed_until_done(folder: &Folder, moment: Duration, from_recovery: bool) -> usize {
+    for killed in 0..200 {
+        let arguments = [&["run", "p.toml", "--until-idle"], &SLOW[..]].concat();
+        let mut running = folder.start(&arguments);
+        if from_recovery {
+            running.wait_until_it_says("recovering from a checkpoint");
+        }
+        let ended = running.kill_after(moment);
+        if !ended.was_killed() {
+            ended.success();
+            return killed;
+        }
+    }
+    panic!("no end after 200 lives of {moment:?}");
+}
+
+#[test]
+fn killed_every_second_it_gets_to_the_end_and_blames_nobody() {
+    let folder = prepared("every-second");
+    let killed = killed_until_done(&folder, Duration::from_secs(1), false);
+    assert!(killed > 2, "{killed} kills prove nothing");
+    println!("killed {killed} times");
+    ends_as_undisturbed(&folder, "killed every second");
+}
+
+#[test]
+fn killed_150_ms_after_each_start_of_its_tasks_it_gets_to_the_end_and_blames_nobody() {
+    let folder = prepared("every-150-ms");
+    let killed = killed_until_done(&folder, Duration::from_millis(150), true);
+    assert!(killed > 5, "{killed} kills prove nothing");
+    println!("killed {killed} times");
+    ends_as_undisturbed(&folder, "killed after 150 ms");
+}
+
+#[test]
+fn killed_while_it_is_asked_to_drain_it_loses_nothing() {
+    let mut random = Random::from_environment();
+    let folder = prepared("drain");
+    for _ in 0..6 {
+        let mut running = folder.start(&["run", "p.toml"]);
+        running.wait_until_it_says("recovering from a checkpoint");
+        let moment = Duration::from_millis(random.below(40));
+        drop(within(moment, || running.has_ended().then_some(())));
+        running.signal("TERM");
+        running.kill_after(Duration::from_millis(random.below(15)));
+    }
+    ends_as_undisturbed(&folder, "killed while draining");
+}

@@ -5,7 +5,7 @@
 mod host;
 
 use host::{Host, Report};
-use pawl_demo::{Line, SensorOptions, collision_2009, make_observations, time};
+use pawl_sensors::{Line, SensorOptions, collision_2009, make_observations, time};
 
 fn options() -> SensorOptions {
     SensorOptions {

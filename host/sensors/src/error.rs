@@ -30,8 +30,6 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
-    /// The demonstration did not go as it must.
-    Demo(String),
     /// A time that is not RFC 3339 or lies outside the years 1678 to 2261.
     Time(String),
     /// An option that makes no sense.
@@ -46,7 +44,6 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Demo(what) => f.write_str(what),
             Error::Json(error) => write!(f, "could not read element sets as JSON: {error}"),
             Error::Csv { line, what } => {
                 write!(f, "could not read element sets as CSV: line {line}: {what}")

@@ -46,7 +46,7 @@ impl Ended {
     #[track_caller]
     pub fn fails(self, code: i32, says: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "{}", self.err);
-        assert!(!self.err.contains("panicked"), "{}", self.err);
+        assert!(!self.err.contains("panicked at"), "{}", self.err);
         for text in says {
             assert!(self.err.contains(text), "`{text}` is not in\n{}", self.err);
         }

@@ -23,6 +23,7 @@ impl Default for BreakerRules {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
     bits: Vec<u64>,
+    records: u32,
     next: u32,
     seen: u32,
     failed: u32,
@@ -35,8 +36,9 @@ impl Breaker {
             return;
         }
         let words = rules.records.div_ceil(64) as usize;
-        if self.bits.len() != words {
-            *self = Self { bits: vec![0; words], ..Self::default() };
+        if self.records != rules.records {
+            let records = rules.records;
+            *self = Self { bits: vec![0; words], records, ..Self::default() };
         }
         let (word, bit) = ((self.next / 64) as usize, 1u64 << (self.next % 64));
         if let Some(word) = self.bits.get_mut(word) {

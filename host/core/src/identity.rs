@@ -127,12 +127,7 @@ impl IdSource {
             IdSource::ContentJson => canonical_json(records.values.get(row)?).map(|t| hash(&t)),
             IdSource::Header(name) => records.header(name)?.get(row).map(hash),
             IdSource::Field(pointer) => {
-                let json = parse(records.values.get(row)?)?;
-                match json.pointer(pointer)? {
-                    serde_json::Value::String(text) => Some(hash(text.as_bytes())),
-                    serde_json::Value::Null => None,
-                    other => Some(hash(other.to_string().as_bytes())),
-                }
+                id_in(&parse(records.values.get(row)?)?, pointer)
             }
         }
     }
@@ -152,11 +147,7 @@ impl TimeSource {
                 .and_then(time_of_text),
             TimeSource::Field(pointer) => {
                 let json = records.values.get(row).and_then(parse);
-                json.as_ref().and_then(|json| match json.pointer(pointer)? {
-                    serde_json::Value::Number(number) => number.as_i64(),
-                    serde_json::Value::String(text) => time_of_text(text),
-                    _ => None,
-                })
+                json.as_ref().and_then(|json| time_in(json, pointer))
             }
         };
         time.unwrap_or(NO_TIME)
@@ -177,6 +168,62 @@ pub fn text_of_time(time: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(time) {
         Ok(time) => format!("{time:.3}"),
         Err(_) => time.to_string(),
+    }
+}
+
+impl std::fmt::Display for IdSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            IdSource::Own => f.write_str("the record's own id"),
+            IdSource::Key => f.write_str("the key"),
+            IdSource::Position => f.write_str("the position"),
+            IdSource::Content => f.write_str("the value"),
+            IdSource::ContentJson => f.write_str("the value as JSON"),
+            IdSource::Header(name) => write!(f, "header {name}"),
+            IdSource::Field(pointer) => write!(f, "field {pointer} of the value"),
+        }
+    }
+}
+
+impl std::fmt::Display for TimeSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TimeSource::None => f.write_str("nowhere"),
+            TimeSource::Own => f.write_str("the record's own event time"),
+            TimeSource::Timestamp => f.write_str("the log's timestamp"),
+            TimeSource::Header(name) => write!(f, "header {name}"),
+            TimeSource::Field(pointer) => write!(f, "field {pointer} of the value"),
+        }
+    }
+}
+
+/// Id and event time of a record in one go: JSON is parsed once for both.
+pub fn read(
+    id: &IdSource,
+    time: &TimeSource,
+    records: &Records,
+    row: usize,
+) -> (Option<Id>, Timestamp) {
+    let (IdSource::Field(id), TimeSource::Field(time)) = (id, time) else {
+        return (id.read(records, row), time.read(records, row));
+    };
+    let Some(json) = records.values.get(row).and_then(parse) else { return (None, NO_TIME) };
+    (id_in(&json, id), time_in(&json, time).unwrap_or(NO_TIME))
+}
+
+fn id_in(json: &serde_json::Value, pointer: &str) -> Option<Id> {
+    match json.pointer(pointer)? {
+        serde_json::Value::String(text) => Some(hash(text.as_bytes())),
+        serde_json::Value::Null => None,
+        other => Some(hash(other.to_string().as_bytes())),
+    }
+}
+
+fn time_in(json: &serde_json::Value, pointer: &str) -> Option<Timestamp> {
+    match json.pointer(pointer)? {
+        serde_json::Value::Number(number) => number.as_i64(),
+        serde_json::Value::String(text) => time_of_text(text),
+        _ => None,
     }
 }
 

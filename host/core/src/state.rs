@@ -159,9 +159,14 @@ impl State {
             let wanted = spec.operators.get(edge).is_some_and(|op| op.edge.dedup.is_some());
             if !wanted {
                 *window = None;
-            } else if window.is_none() {
-                *window = Some(Window::new(ids_max(spec, edge)));
+                continue;
             }
+            let ids_max = ids_max(spec, edge);
+            let fitting = window.take().and_then(|window| match window.has_bound(ids_max) {
+                true => Some(window),
+                false => Window::restore(ids_max, &window.snapshot()),
+            });
+            *window = Some(fitting.unwrap_or_else(|| Window::new(ids_max)));
         }
     }
 }

@@ -187,6 +187,11 @@ impl Window {
         }
     }
 
+    /// Whether this is its bound on ids.
+    pub fn has_bound(&self, ids_max: u64) -> bool {
+        self.ids_max == ids_max.clamp(1, 1 << 31)
+    }
+
     /// Ids in memory, those outside the bounds that are not yet given back included.
     pub fn len(&self) -> usize {
         self.index.len()

@@ -269,6 +269,39 @@ impl Pipeline {
         }
     }
 
+    /// Canonical text of all that determines the results of operator `at` of a stage: its
+    /// configuration, its edge, where things go and how they are spread there; not its limits.
+    /// Empty if there is no such operator.
+    pub fn configuration_text(&self, stage: &Stage, at: usize) -> String {
+        let Some((config, joined)) = stage.configuration(at) else { return String::new() };
+        let topics: BTreeMap<&str, serde_json::Value> = stage
+            .writes()
+            .into_iter()
+            .chain([self.dead_letters.topic.as_str()])
+            .map(|name| {
+                let partitions = self.topics.get(name).map_or(1, |topic| topic.partitions);
+                let writers: Vec<&str> =
+                    self.writers(name).iter().map(|stage| stage.name.as_str()).collect();
+                let time = self.carries_time(name);
+                let facts = serde_json::json!({
+                    "partitions": partitions, "time": time, "writers": writers,
+                });
+                (name, facts)
+            })
+            .collect();
+        let around = serde_json::json!({
+            "dead_letters": self.dead_letters.topic,
+            "input": stage.input,
+            "input_time": self.carries_time(&stage.input),
+            "topics": topics,
+        });
+        format!(
+            "{{\"around\":{},\"config\":{config},\"joined\":{}}}",
+            json::canonical(&around),
+            json::canonical(&joined)
+        )
+    }
+
     /// Where a plugin's file is: a path as it is, a bare name in each of the plugin folders, also
     /// with `.wasm` and with `_` for `-`. If there is none: all paths that were tried.
     pub fn resolve_plugin(&self, plugin: &str) -> Result<PathBuf, Vec<PathBuf>> {
@@ -316,10 +349,9 @@ impl Stage {
         self.operators.iter().position(|operator| operator.edge.watermark.is_some())
     }
 
-    /// Canonical text of all that determines the results of operator `at`: its configuration,
-    /// its edge and its outputs, not its limits. Empty if there is no such operator.
-    pub fn configuration_text(&self, at: usize) -> String {
-        let Some(operator) = self.operators.get(at) else { return String::new() };
+    /// The configuration of operator `at`, and its edge and outputs.
+    fn configuration(&self, at: usize) -> Option<(&str, serde_json::Value)> {
+        let operator = self.operators.get(at)?;
         let last = at + 1 == self.operators.len();
         let joined = serde_json::json!({
             "edge": operator.edge.to_json(),
@@ -327,7 +359,7 @@ impl Stage {
             "output": if last { self.output.as_deref() } else { None },
             "outputs": operator.outputs,
         });
-        format!("{{\"config\":{},\"joined\":{}}}", operator.config_json, json::canonical(&joined))
+        Some((&operator.config_json, joined))
     }
 }
 

@@ -120,6 +120,22 @@ impl Guest {
         Err(self.condemn(during, Failure::Timeout(what)))
     }
 
+    /// Ends the guest if the calls for one batch or tick, begun at `began`, take longer together
+    /// than one call for all its records may.
+    pub(crate) fn check_time(
+        &mut self,
+        during: &'static str,
+        began: Instant,
+        records: usize,
+    ) -> Result<(), Failure> {
+        let max_ms = self.bounds.limits.time_ms(records, self.bounds.patience);
+        if began.elapsed().as_millis() <= u128::from(max_ms) {
+            return Ok(());
+        }
+        let what = format!("{during} took over {max_ms} ms in calls that each asked for more");
+        Err(self.condemn(during, Failure::Timeout(what)))
+    }
+
     /// Drops the guest and its memory, and remembers why.
     fn condemn(&mut self, during: &'static str, failure: Failure) -> Failure {
         self.live = None;

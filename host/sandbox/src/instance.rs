@@ -13,6 +13,7 @@ use pawl_core::column::ByteColumn;
 use pawl_core::operator::{Batch, Description, Failure, Operator, Outcome, Wiring};
 use pawl_core::record::Timestamp;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bytes that `describe`, `configure` and `restore` may return; what is in them is bounded more
 /// closely.
@@ -28,6 +29,9 @@ pub struct Instance {
     digest: Arc<str>,
     /// Whether the last `process` owes emissions to its last row.
     owes: bool,
+    /// When the batch or tick was begun that the last call did not finish, and its records: calls
+    /// that go on with it share its time.
+    under_way: Option<(Instant, usize)>,
     /// Whether nothing has been computed, restored or snapshotted yet.
     pub(crate) fresh: bool,
     /// Bytes of each part of the last snapshot given, or of the state taken up from the
@@ -60,9 +64,22 @@ impl Instance {
             wiring,
             digest: component.shared_digest(),
             owes: false,
+            under_way: None,
             fresh: true,
             part_bytes: Vec::new(),
         })
+    }
+
+    /// When the batch or tick at hand was begun, and its records. A failure if the calls for it
+    /// have taken too long together: each of them is short, but a guest may ask for many.
+    fn logical_call(
+        &mut self,
+        during: &'static str,
+        records: usize,
+    ) -> Result<(Instant, usize), Failure> {
+        let (began, records) = self.under_way.take().unwrap_or((Instant::now(), records));
+        self.guest.check_time(during, began, records)?;
+        Ok((began, records))
     }
 
     /// Who the operator says it is.
@@ -100,6 +117,7 @@ impl Instance {
 impl Operator for Instance {
     fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
         self.fresh = false;
+        let (began, records) = self.logical_call("process", batch.len())?;
         let owed = std::mem::take(&mut self.owes);
         let asked = self.asked(batch.len(), owed);
         let headers: Vec<_> = batch.headers.iter().map(lend).collect();
@@ -116,12 +134,16 @@ impl Operator for Instance {
         let outcome = outcome::take(returned);
         asked.check_process(&outcome).map_err(|what| self.guest.refuse("process", what))?;
         self.owes = outcome.more;
+        if outcome.more || (outcome.taken as usize) < batch.len() {
+            self.under_way = Some((began, records));
+        }
         Ok(outcome)
     }
 
     fn advance(&mut self, watermark: Timestamp) -> Result<Outcome, Failure> {
         self.fresh = false;
         self.owes = false;
+        let (began, records) = self.logical_call("advance", 0)?;
         let returns_max = self.guest.limits().output_bytes_max;
         let call = Call { during: "advance", records: 0, returns_max };
         let returned =
@@ -129,6 +151,9 @@ impl Operator for Instance {
         let outcome = outcome::take(returned);
         let asked = self.asked(0, false);
         asked.check_advance(&outcome).map_err(|what| self.guest.refuse("advance", what))?;
+        if outcome.more {
+            self.under_way = Some((began, records));
+        }
         Ok(outcome)
     }
 }

@@ -69,7 +69,7 @@ fn ready_stage(
             }
         };
         mistakes.extend(wiring::mistakes(stage, at, &told.wiring, &path));
-        let text = stage.configuration_text(at);
+        let text = pipeline.configuration_text(stage, at);
         match Configuration::parse(&text) {
             Ok(configuration) => {
                 let name = operator.name.clone();

@@ -27,6 +27,32 @@ pub(crate) struct Configuration {
     pub output: Option<String>,
     /// Where further outputs go.
     pub outputs: BTreeMap<String, String>,
+    /// What the stage as a whole is joined to.
+    pub around: Around,
+}
+
+/// What a stage is joined to: the same for all its operators.
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    /// The topic that it reads.
+    pub input: String,
+    /// Whether producers send their watermarks along in it.
+    pub input_time: bool,
+    /// The topic of the dead letters.
+    pub dead_letters: String,
+    /// Topics that it writes, by name.
+    pub topics: BTreeMap<String, TopicFacts>,
+}
+
+/// What determines how a topic is written.
+#[derive(Clone, Debug)]
+pub(crate) struct TopicFacts {
+    /// Partitions over which records are spread.
+    pub partitions: u32,
+    /// Whether watermarks go along.
+    pub time: bool,
+    /// Stages that write it.
+    pub writers: Vec<String>,
 }
 
 impl Configuration {
@@ -54,8 +80,32 @@ impl Configuration {
             outputs: outputs
                 .filter_map(|(name, topic)| Some((name.clone(), topic.as_str()?.to_owned())))
                 .collect(),
+            around: around(json.get("around"))
+                .ok_or_else(|| unreadable("it does not say what the stage is joined to"))?,
         })
     }
+}
+
+fn around(value: Option<&Value>) -> Option<Around> {
+    let value = value?;
+    let mut topics = BTreeMap::new();
+    for (name, facts) in value.get("topics")?.as_object()? {
+        let writers = facts.get("writers")?.as_array()?.iter();
+        topics.insert(
+            name.clone(),
+            TopicFacts {
+                partitions: u32::try_from(facts.get("partitions")?.as_u64()?).ok()?,
+                time: facts.get("time")?.as_bool()?,
+                writers: writers.filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            },
+        );
+    }
+    Some(Around {
+        input: text(value, "input")?,
+        input_time: value.get("input_time")?.as_bool()?,
+        dead_letters: text(value, "dead_letters")?,
+        topics,
+    })
 }
 
 /// SHA-256, lower-case hex.
@@ -149,7 +199,7 @@ mod tests {
         "#;
         let (pipeline, _) = pawl_pipeline::parse(text, std::path::Path::new("."), &[])
             .unwrap_or_else(|mistakes| panic!("{:?}", mistakes.list));
-        let read = Configuration::parse(&pipeline.stages[0].configuration_text(0)).unwrap();
+        let read = Configuration::parse(&pipeline.configuration_text(&pipeline.stages[0], 0)).unwrap();
         assert_eq!(read.guest, r#"{"x":1}"#);
         assert_eq!(read.edge.id, IdSource::Field("/id".into()));
         assert_eq!(read.edge.time, TimeSource::Field("/t".into()));
@@ -157,5 +207,7 @@ mod tests {
         assert_eq!(read.watermark.map(|w| (w.disorder, w.step, w.agree)), Some((5, 100, 3)));
         assert_eq!((read.late.as_str(), read.output.as_deref()), ("c", Some("b")));
         assert_eq!(read.digest.len(), 64);
+        assert_eq!(read.around.input, "a");
+        assert_eq!(read.around.topics.keys().collect::<Vec<_>>(), ["b", "c", "t.dlq"]);
     }
 }

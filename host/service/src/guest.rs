@@ -3,22 +3,36 @@
 
 use crate::crash;
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::plugins::Running;
 use crate::wiring::Told;
 use pawl_core::operator::{Batch, Failure, Operator, Outcome};
-use pawl_core::record::Timestamp;
+use pawl_core::commit::TaskId;
+use pawl_core::record::{Offset, Timestamp};
 use pawl_sandbox::{Instance, StatePart};
+use std::sync::Arc;
 
 /// One operator's instance.
 pub(crate) struct Guest {
     instance: Instance,
+    watch: Option<Watch>,
+}
+
+/// How calls are watched after an unclean end.
+pub(crate) struct Watch {
+    pub journal: Arc<Journal>,
+    pub task: TaskId,
+    /// The row in hand; none in a replay, whose rows have passed before.
+    pub position: Option<Offset>,
+    /// The root of the last commit.
+    pub root: u64,
 }
 
 /// The state of one operator: its format, and its parts with their bytes.
 #[derive(Clone, Default)]
 pub(crate) struct GuestState {
     pub version: u32,
-    pub parts: Vec<Vec<u8>>,
+    pub parts: Vec<Arc<[u8]>>,
 }
 
 impl Guest {
@@ -30,7 +44,7 @@ impl Guest {
         let config = &running.configuration.guest;
         let mut instance = running.component.instantiate(config, &limits).map_err(failed)?;
         instance.set_patience(patience.max(1));
-        Ok(Self { instance })
+        Ok(Self { instance, watch: None })
     }
 
     /// What the instance tells of itself.
@@ -39,6 +53,11 @@ impl Guest {
             description: self.instance.description().clone(),
             wiring: self.instance.wiring().clone(),
         }
+    }
+
+    /// Watches the calls from now on, or no more.
+    pub fn watch(&mut self, watch: Option<Watch>) {
+        self.watch = watch;
     }
 
     /// Limits on time are as configured from now on.
@@ -71,18 +90,28 @@ impl Guest {
             operator: name.to_owned(),
             what: format!("failed in snapshot: {}: {}", failure.kind(), failure.message()),
         })?;
-        let parts = parts.into_iter().map(|part| part.data.unwrap_or_default()).collect();
+        let parts = parts.into_iter().map(|part| part.data.unwrap_or_default().into()).collect();
         Ok(GuestState { version, parts })
     }
 }
 
 impl Operator for Guest {
     fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
+        let held = self.watch.as_ref().map(|watch| match watch.position {
+            Some(row) => watch.journal.hold(&watch.task, row, watch.root),
+            None => watch.journal.hold_nothing(),
+        });
         crash::around_call(&batch.values.data);
-        self.instance.process(batch)
+        let outcome = self.instance.process(batch);
+        drop(held);
+        outcome
     }
 
     fn advance(&mut self, watermark: Timestamp) -> Result<Outcome, Failure> {
-        self.instance.advance(watermark)
+        // No record can be blamed for what happens here.
+        let held = self.watch.as_ref().map(|watch| watch.journal.hold_nothing());
+        let outcome = self.instance.advance(watermark);
+        drop(held);
+        outcome
     }
 }

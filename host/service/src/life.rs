@@ -12,13 +12,15 @@ use crate::progress::Board;
 use crate::recover::Base;
 use crate::service::RunOptions;
 use crate::stop::StopFlag;
-use crate::worker::{End, Worker};
+use crate::worker::{End, PATIENCE, Worker};
 use pawl_checkpoint::Store;
-use pawl_core::commit::{CommitBatch, TaskId};
+use pawl_core::commit::{Commit, CommitBatch, Progress, TaskId};
 use pawl_core::decision::{CheckpointName, Decision, DecisionKind};
+use pawl_core::operator::Failure;
 use pawl_core::record::{Offset, Producer};
 use pawl_core::task::Isolation;
 use pawl_pipeline::{Pipeline, Stage};
+use pawl_sandbox::RestoreError;
 use pawl_transport::Transport;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ pub(crate) struct Context {
     pub stop: Arc<StopFlag>,
     pub plugins: Plugins,
     pub ready: BTreeMap<String, Ready>,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     pub checkpointer: Checkpointer,
     pub options: RunOptions,
     /// Number of the generation and all its producers.
@@ -68,7 +70,17 @@ pub(crate) fn live(context: &Context, id: &TaskId, board: &Board) -> Result<(), 
     })?;
     let mut life = Life::begin(context, stage, id, board)?;
     loop {
-        let incarnation = life.incarnate()?;
+        let incarnation = match life.incarnate() {
+            // A limit in recovery is no verdict: once more, with patience.
+            Err(Error::Restore { error: RestoreError::Failed(failure), .. })
+                if life.patience == 1
+                    && matches!(failure, Failure::Timeout(_) | Failure::Memory(_)) =>
+            {
+                life.patience = PATIENCE;
+                life.incarnate()?
+            }
+            outcome => outcome?,
+        };
         match Worker::new(&mut life, incarnation).run()? {
             End::Drained => return Ok(()),
             End::Again => {}
@@ -102,10 +114,16 @@ impl<'a> Life<'a> {
             isolation: None,
             journal_until: 0,
         };
-        let stored = context.transport.recovery(id)?;
+        let mut stored = context.transport.recovery(id)?;
         if names.is_empty() {
-            if stored.commit.is_some() && !context.options.fresh {
+            // Only what was committed before any checkpoint needs none: a place to begin at.
+            let witnessed = stored.commit.as_ref().is_some_and(|commit| commit.witness.is_some());
+            if witnessed && !context.options.fresh {
                 return Err(life.no_checkpoint(&stored));
+            }
+            if stored.commit.is_none() {
+                life.begin_where_input_begins()?;
+                stored = context.transport.recovery(id)?;
             }
             life.birth(stored.commit.as_ref())?;
         }
@@ -113,6 +131,31 @@ impl<'a> Life<'a> {
             life.consult_journal(stored)?;
         }
         Ok(life)
+    }
+
+    /// A new stage on a topic that was trimmed begins at its first row: a commit says so, since no
+    /// checkpoint may lie ahead of one.
+    fn begin_where_input_begins(&self) -> Result<(), Error> {
+        let (first, _) = self.context.transport.range(&self.stage.input, self.id.partition)?;
+        if first == 0 {
+            return Ok(());
+        }
+        tracing::warn!(task = %self.id, first, "the topic was trimmed; beginning at its first row");
+        let progress = Progress { position: first, ..Progress::default() };
+        self.commit_alone(Commit { progress, ..Commit::default() }, Vec::new())
+    }
+
+    /// Makes a commit durable that publishes nothing.
+    pub(crate) fn commit_alone(
+        &self,
+        commit: Commit,
+        decisions: Vec<Decision>,
+    ) -> Result<(), Error> {
+        let commit = Commit { epoch: self.epoch, semantics: pawl_core::SEMANTICS, ..commit };
+        let task = self.id.clone();
+        let batch = CommitBatch { task, commit, decisions, appends: Vec::new() };
+        self.context.transport.submit(batch, self.context.clock.now_ms()).wait()?;
+        Ok(())
     }
 
     pub(crate) fn ready(&self) -> Result<&'a Ready, Error> {
@@ -134,7 +177,11 @@ impl<'a> Life<'a> {
             return Ok(());
         };
         let last = stored.decisions.last();
-        if row < position || last.is_some_and(|last| last.position > row) {
+        let convicted = stored.decisions.iter().any(|decision| {
+            let dead = matches!(&decision.kind, DecisionKind::Dead { path, .. } if path.is_empty());
+            dead && decision.position == row
+        });
+        if convicted || row < position || last.is_some_and(|last| last.position > row) {
             return Ok(());
         }
         let number =
@@ -148,17 +195,6 @@ impl<'a> Life<'a> {
             message: format!("the host died {kills_max} times in a row with this record in hand"),
         };
         let decision = Decision { number, position: row, kind, epoch: self.epoch };
-        let batch = CommitBatch {
-            task: self.id.clone(),
-            commit: pawl_core::commit::Commit {
-                epoch: self.epoch,
-                semantics: pawl_core::SEMANTICS,
-                ..commit
-            },
-            decisions: vec![decision],
-            appends: Vec::new(),
-        };
-        self.context.transport.submit(batch, self.context.clock.now_ms()).wait()?;
-        Ok(())
+        self.commit_alone(commit, vec![decision])
     }
 }

@@ -5,6 +5,7 @@ use pawl_core::clock::Clock as EventClock;
 use pawl_core::commit::Progress;
 use pawl_core::counters::Counters;
 use pawl_core::record::{NO_TIME, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where a task stands.
@@ -31,11 +32,12 @@ pub(crate) struct Standing {
 pub(crate) struct Board {
     standing: Mutex<Standing>,
     close_at: Mutex<Timestamp>,
+    resumed: AtomicBool,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { standing: Mutex::default(), close_at: Mutex::new(NO_TIME) }
+        Self { standing: Mutex::default(), close_at: Mutex::new(NO_TIME), resumed: AtomicBool::new(false) }
     }
 }
 
@@ -48,6 +50,16 @@ impl Board {
     /// Tells something new.
     pub fn tell(&self, change: impl FnOnce(&mut Standing)) {
         change(&mut self.lock());
+    }
+
+    /// A person's word to resume was taken up; it counts once.
+    pub fn resume_once(&self) {
+        self.resumed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that was so.
+    pub fn was_resumed(&self) -> bool {
+        self.resumed.load(Ordering::SeqCst)
     }
 
     /// Asks the task to close windows up to `time`.

@@ -42,8 +42,6 @@ pub(crate) struct Incarnation {
     pub known: BTreeSet<(usize, u64)>,
     /// The next snapshot must give every part, since the durable checkpoint lacks some.
     pub full_next: bool,
-    /// The number that a new decision gets at least.
-    pub next_decision: u64,
     /// The commit that was found.
     pub commit: Commit,
     /// New operators run on the checkpoint's state: to be decided when the replay is over.
@@ -65,6 +63,8 @@ impl Life<'_> {
             plain.progress = commit.progress;
             (plain.input_sum, plain.output_sum) = (commit.input_sum, commit.output_sum);
             plain.counters = commit.counters.clone();
+            // As high as any number that was ever written; readers pass over lower ones.
+            plain.control_number = commit.progress.ticks + commit.progress.decisions;
         }
         let (image, _) = state.image();
         let header = self.header(&state, &running, &guests);
@@ -148,8 +148,6 @@ impl Life<'_> {
         })?;
         let due: Vec<_> =
             stored.decisions.iter().filter(|d| d.number >= progress.decisions).cloned().collect();
-        let last = stored.decisions.last().map_or(0, |decision| decision.number + 1);
-        let next_decision = last.max(commit.progress.decisions);
         let recovery = Recovery {
             commit: commit.clone(),
             decisions: due,
@@ -172,7 +170,6 @@ impl Life<'_> {
                 None => BTreeSet::new(),
             },
             full_next: base.name.is_none(),
-            next_decision,
             commit,
             switched_at: at_checkpoint.then_some(durable),
             tolerant,
@@ -236,6 +233,15 @@ impl Life<'_> {
         }
         let names: Vec<&str> = header.operators.iter().map(|o| o.digest.operator.as_str()).collect();
         let wanted: Vec<&str> = self.stage.operators.iter().map(|o| o.name.as_str()).collect();
+        let inputs = self.inputs_of(&header)?;
+        if let Some(other) = inputs.iter().find(|input| **input != self.stage.input) {
+            let what = format!(
+                "stage {} read topic {other} and is to read {} now: its position means nothing \
+                 there; give the stage another name to begin anew",
+                self.stage.name, self.stage.input
+            );
+            return Err(Error::State { code: "input-topic", what });
+        }
         if names != wanted {
             let what = format!(
                 "stage {} had the operators {names:?} and has {wanted:?} now: state cannot be \
@@ -266,7 +272,7 @@ impl Life<'_> {
                 }
                 Owner::Operator(operator) => {
                     if let Some(guest) = guests.get_mut(usize::from(operator)) {
-                        guest.parts.push(data); // ascending by number, from 0
+                        guest.parts.push(data.into()); // ascending by number, from 0
                     }
                 }
             }
@@ -275,6 +281,14 @@ impl Life<'_> {
         self.starts_in_vain = self.epoch.saturating_sub(header.name.epoch).saturating_sub(1);
         let operators = header.operators.into_iter().map(|operator| operator.digest).collect();
         Ok(Base { image, segments, guests, operators, name: Some(header.name) })
+    }
+
+    /// The topic that the operators of a checkpoint read.
+    fn inputs_of(&self, header: &Header) -> Result<Vec<String>, Error> {
+        let digests: Vec<OperatorDigest> =
+            header.operators.iter().map(|operator| operator.digest.clone()).collect();
+        let running = self.running(&digests)?;
+        Ok(running.into_iter().map(|running| running.configuration.around.input).collect())
     }
 
     /// What runs these digests: the plugins of the pipeline file where they are the same.

@@ -106,12 +106,12 @@ pub fn run_with_clock(
         stop: Arc::clone(stop),
         plugins,
         ready,
-        journal,
+        journal: Arc::new(journal),
         checkpointer,
         options: options.clone(),
         generation,
     });
-    let outcomes = supervisor::supervise(&context)?;
+    let outcomes = supervisor::supervise(&context);
     let journal_closed = context.journal.close();
     drop(context); // the checkpointer ends with its last handle
     if thread.join().is_err() {
@@ -119,7 +119,7 @@ pub fn run_with_clock(
     }
     journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
     drop(lock);
-    summary(outcomes)
+    summary(outcomes?)
 }
 
 /// Opens the pipeline's transport, with all its topics unless only to look at.

@@ -38,10 +38,20 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
             tasks.push(watch(context, id)?);
         }
     }
-    let mut closed = None;
+    let (mut closed, mut failed) = (None, None);
     while !tasks.iter().all(|task| task.board.look().ended.is_some()) {
         let options = &context.options;
-        if options.until_idle && !context.stop.is_draining() && all_idle(context, &tasks)? {
+        let idle = match options.until_idle && !context.stop.is_draining() {
+            true => all_idle(context, &tasks),
+            false => Ok(false),
+        };
+        let idle = idle.unwrap_or_else(|error| {
+            // The tasks must end before the folder is let go.
+            failed = Some(error);
+            context.stop.drain();
+            false
+        });
+        if idle {
             match closed {
                 None if options.close_windows => {
                     let time = close_time(context, &tasks);
@@ -59,10 +69,10 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
     for task in tasks {
         outcomes.push((task.id, task.board.look()));
         if task.thread.join().is_err() {
-            return Err(Error::Panicked("a task's thread".to_owned()));
+            failed = Some(Error::Panicked("a task's thread".to_owned()));
         }
     }
-    Ok(outcomes)
+    failed.map_or(Ok(outcomes), Err)
 }
 
 fn watch(context: &Arc<Context>, id: TaskId) -> Result<Watched, Error> {

@@ -1,6 +1,7 @@
 //! From a pipeline and what runs its operators to the specification of a task. One way for what
 //! runs now and for what ran when a checkpoint was made.
 
+use crate::configuration::Around;
 use crate::error::Error;
 use crate::plugins::Running;
 use pawl_core::breaker::BreakerRules;
@@ -27,8 +28,12 @@ pub(crate) fn spec(
     running: &[Running],
     told: &[Told],
 ) -> Result<Spec, Error> {
-    let mut topics = Topics { pipeline, list: Vec::new() };
-    let dead_letters = topics.index(&pipeline.dead_letters.topic)?;
+    let around = running.first().map(|first| &first.configuration.around).ok_or_else(|| {
+        let what = format!("stage {} has no operators", stage.name);
+        Error::State { code: "operators-changed", what }
+    })?;
+    let mut topics = Topics { around, list: Vec::new() };
+    let dead_letters = topics.index(&around.dead_letters)?;
     let mut operators = Vec::with_capacity(running.len());
     for (at, (operator, told)) in running.iter().zip(told).enumerate() {
         operators.push(OperatorSpec {
@@ -44,7 +49,7 @@ pub(crate) fn spec(
     let makes = running.iter().position(|operator| operator.configuration.watermark.is_some());
     let time = match makes.and_then(|at| running.get(at)?.configuration.watermark) {
         Some(rules) => TimeOrigin::Records(rules),
-        None if pipeline.carries_time(&stage.input) => TimeOrigin::Producers,
+        None if around.input_time => TimeOrigin::Producers,
         None => TimeOrigin::None,
     };
     let late = match running.first().map_or("drop", |first| first.configuration.late.as_str()) {
@@ -55,7 +60,7 @@ pub(crate) fn spec(
     Ok(Spec {
         pipeline: pipeline.name.clone(),
         task: TaskId { stage: stage.name.clone(), partition },
-        input: stage.input.clone(),
+        input: around.input.clone(),
         copies: false, // the embedded transport writes each row once
         operators,
         time,
@@ -119,7 +124,7 @@ fn routes(
 }
 
 struct Topics<'a> {
-    pipeline: &'a Pipeline,
+    around: &'a Around,
     list: Vec<TopicSpec>,
 }
 
@@ -128,18 +133,17 @@ impl Topics<'_> {
         if let Some(at) = self.list.iter().position(|topic| topic.name == name) {
             return Ok(at);
         }
-        let Some(topic) = self.pipeline.topics.get(name) else {
+        let Some(facts) = self.around.topics.get(name) else {
             return Err(Error::State {
                 code: "unknown-topic",
-                what: format!("topic {name} was written once and is not in the pipeline file"),
+                what: format!("the configuration writes topic {name} and says nothing of it"),
             });
         };
-        let writers = self.pipeline.writers(name);
         self.list.push(TopicSpec {
             name: name.to_owned(),
-            partitions: topic.partitions,
-            controls: self.pipeline.carries_time(name),
-            writers: writers.iter().map(|stage| stage.name.clone()).collect(),
+            partitions: facts.partitions,
+            controls: facts.time,
+            writers: facts.writers.clone(),
         });
         Ok(self.list.len() - 1)
     }

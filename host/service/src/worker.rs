@@ -7,20 +7,21 @@
 use crate::checkpointer::Job;
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
-use crate::guest::GuestState;
+use crate::guest::{GuestState, Watch};
 use crate::life::Life;
 use crate::recover::{Base, Incarnation, gone};
 use pawl_core::cadence::{CheckpointRules, SinceCheckpoint};
 use pawl_core::commit::{Commit, CommitBatch};
 use pawl_core::credit::Credit;
-use pawl_core::decision::{CheckpointName, Decision, DecisionKind, OperatorDigest};
+use pawl_core::decision::{CheckpointName, OperatorDigest};
 use pawl_core::operator::Failure;
-use pawl_core::record::{LogBatch, NO_TIME};
+use pawl_core::record::{LogBatch, NO_TIME, Offset};
 use pawl_core::spec::TimeOrigin;
 use pawl_core::task::{FailedCall, Isolation, Step, Stop, Wish};
 use pawl_pipeline::AtMax;
 use pawl_transport::{ReadMax, Retained, Ticket};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ const IDLE_WAIT: Duration = Duration::from_millis(20);
 const UNCOMMITTED_BYTES_MAX: usize = 32 << 20;
 
 /// Limits are multiplied by this when they strike in a replay, where they are no verdict.
-const PATIENCE: u32 = 10;
+pub(crate) const PATIENCE: u32 = 10;
 
 /// How an incarnation ended.
 pub(crate) enum End {
@@ -57,7 +58,10 @@ pub(crate) struct Worker<'l, 'a> {
     busy_us: u64,
     cost_us: u64,
     at_end_since_us: Option<u64>,
-    resumed: bool,
+    /// The pipeline file has other operators than those that run.
+    switch_due: bool,
+    /// The last checkpoint could not be written for want of what it refers to.
+    refused: bool,
 }
 
 struct InFlight {
@@ -94,7 +98,8 @@ impl<'l, 'a> Worker<'l, 'a> {
             busy_us: 0,
             cost_us: 0,
             at_end_since_us: None,
-            resumed: false,
+            switch_due: false,
+            refused: false,
         };
         let committed = worker.committed.clone();
         worker.life.board.tell(|standing| {
@@ -108,6 +113,7 @@ impl<'l, 'a> Worker<'l, 'a> {
 
     /// Runs until drained or until something fails.
     pub fn run(mut self) -> Result<End, Error> {
+        self.see_operators()?;
         loop {
             self.poll_commit(false)?;
             self.poll_checkpoint(false)?;
@@ -126,6 +132,13 @@ impl<'l, 'a> Worker<'l, 'a> {
         }
     }
 
+    /// Notes whether the operators that run are those of the pipeline file.
+    fn see_operators(&mut self) -> Result<(), Error> {
+        let running: Vec<OperatorDigest> = self.it.running.iter().map(|r| r.digest()).collect();
+        self.switch_due = running != self.target()?;
+        Ok(())
+    }
+
     /// One step of the core.
     fn turn(&mut self) -> Result<Turn, Error> {
         self.end_isolation()?;
@@ -136,24 +149,22 @@ impl<'l, 'a> Worker<'l, 'a> {
         if isolating {
             self.it.task.seal(Some(self.it.durable));
         }
-        let clock = &self.life.context.clock;
         let position = self.it.task.position();
-        let journaled = position < self.life.journal_until && !self.it.task.is_replaying();
-        let hold = match journaled && self.input.front().is_some() {
-            true => {
-                let root = self.committed.progress.root();
-                let held = self.life.context.journal.hold(&self.life.id, position, root);
-                Some(held.map_err(|error| Error::System { doing: "write the journal", error })?)
-            }
-            false => None,
-        };
-        let rows_max = if isolating || journaled { 1 } else { self.rows_max() };
+        let replaying = self.it.task.is_replaying();
+        let journaled = position < self.life.journal_until && !replaying;
+        if journaled && self.it.task.has_fresh() {
+            // A decision that the host's death would take back could never be made again.
+            self.commit_now()?;
+        }
+        self.watch(position, replaying);
+        let one_by_one = (isolating || journaled) && !replaying;
+        let rows_max = if one_by_one { 1 } else { self.rows_max() };
+        let clock = &self.life.context.clock;
         let (start, now) = (clock.elapsed_us(), clock.now_ms());
         let input = self.input.front();
         let step =
             self.it.task.step(input, rows_max, wish.as_ref(), &mut self.it.guests, now);
         self.busy_us += clock.elapsed_us().saturating_sub(start);
-        drop(hold);
         match step {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
             Ok(Step::Rows(rows)) => {
@@ -161,7 +172,9 @@ impl<'l, 'a> Worker<'l, 'a> {
                 Ok(Turn::Did)
             }
             Ok(Step::Decided) => {
-                self.resumed |= matches!(wish, Some(Wish::Resume));
+                if matches!(wish, Some(Wish::Resume)) {
+                    self.life.board.resume_once();
+                }
                 Ok(Turn::Did)
             }
             Ok(Step::Switch { operators, at_checkpoint }) => {
@@ -234,13 +247,12 @@ impl<'l, 'a> Worker<'l, 'a> {
         }
         let plain = &task.state().plain;
         let spec = task.spec();
-        let running: Vec<OperatorDigest> = self.it.running.iter().map(|r| r.digest()).collect();
-        let target: Vec<OperatorDigest> =
-            self.life.ready()?.running.iter().map(|r| r.digest()).collect();
-        if let Some(at) = self.it.switched_at.take() {
-            return Ok(Some(Wish::Switch { operators: target, at_checkpoint: Some(at) }));
+        if self.it.switched_at.is_some() {
+            let (operators, at_checkpoint) = (self.target()?, self.it.switched_at);
+            return Ok(Some(Wish::Switch { operators, at_checkpoint }));
         }
-        if running != target {
+        if self.switch_due {
+            let target = self.target()?;
             // The old operators' last checkpoint comes first, then the switch by decision.
             let old = self.it.running.first().map_or(String::new(), |old| old.name.clone());
             self.take_checkpoint().map_err(|error| predecessor(&old, error))?;
@@ -252,7 +264,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             return Ok(Some(Wish::Generation { number: *number, producers: producers.clone() }));
         }
         if self.life.context.options.resume
-            && !self.resumed
+            && !self.life.board.was_resumed()
             && plain.breaker.tripped(&spec.breaker).is_some()
         {
             return Ok(Some(Wish::Resume));
@@ -266,6 +278,26 @@ impl<'l, 'a> Worker<'l, 'a> {
         let now = self.life.context.clock.elapsed_us();
         let idle = self.at_end_since_us.is_some_and(|since| now - since >= idle_after_us);
         Ok((makes_time && idle && !plain.idle).then_some(Wish::Idle))
+    }
+
+    /// What the pipeline file says should run.
+    fn target(&self) -> Result<Vec<OperatorDigest>, Error> {
+        Ok(self.life.ready()?.running.iter().map(|running| running.digest()).collect())
+    }
+
+    /// After an unclean end guests are called one at a time in the process, and rows that might
+    /// kill the host stand in the journal meanwhile.
+    fn watch(&mut self, position: Offset, replaying: bool) {
+        let life = &self.life;
+        let watched = position < life.journal_until;
+        for guest in &mut self.it.guests {
+            guest.watch(watched.then(|| Watch {
+                journal: Arc::clone(&life.context.journal),
+                task: life.id.clone(),
+                position: (!replaying).then_some(position),
+                root: self.committed.progress.root(),
+            }));
+        }
     }
 
     /// Commits and checkpoints that are due.
@@ -298,7 +330,10 @@ impl<'l, 'a> Worker<'l, 'a> {
     }
 
     fn checkpoint_is_due(&self, now: u64) -> bool {
-        if self.checkpoint.is_some() || self.life.isolation.is_some() {
+        // While other operators replay, the state is neither the old ones' nor decided to be the
+        // new ones'.
+        let tolerant = self.it.tolerant && self.it.task.is_replaying();
+        if self.checkpoint.is_some() || self.life.isolation.is_some() || tolerant {
             return false;
         }
         let given = &self.life.context.pipeline.checkpoint;
@@ -357,9 +392,6 @@ impl<'l, 'a> Worker<'l, 'a> {
         let letters = self.check_dead_letters(&batch)?;
         crash::at(CrashPoint::MidEmit);
         let commit = batch.commit.clone();
-        if let Some(last) = batch.decisions.last() {
-            self.it.next_decision = self.it.next_decision.max(last.number + 1);
-        }
         let now = self.life.context.clock.now_ms();
         let ticket = self.life.context.transport.submit(batch, now);
         crash::at(CrashPoint::CommitSubmitted);
@@ -483,17 +515,20 @@ impl<'l, 'a> Worker<'l, 'a> {
         match outcome {
             Ok(_) => {}
             Err(Error::Checkpoint(error))
-                if error.is_damage()
-                    || matches!(error, pawl_checkpoint::Error::NoSuchPart { .. }) =>
+                if !self.refused
+                    && (error.is_damage()
+                        || matches!(error, pawl_checkpoint::Error::NoSuchPart { .. })) =>
             {
                 // What unchanged parts referred to is gone: the next one gives every part.
                 tracing::error!(task = %self.life.id, %error, "checkpoint could not be written");
                 self.it.full_next = true;
                 self.it.known.clear();
+                self.refused = true;
                 return Ok(());
             }
             Err(error) => return Err(error),
         }
+        self.refused = false;
         self.it.durable = pending.name;
         self.it.known = pending.known;
         self.life.durable = pending.name;
@@ -576,10 +611,17 @@ impl<'l, 'a> Worker<'l, 'a> {
             );
             return Err(Error::Operator { code: "advance", operator: name, what });
         }
-        let isolated = self.life.isolation.is_some_and(|i| i.operator == call.operator);
+        // Operators behind the isolated one get one item per call too.
+        let isolation = self.life.isolation.unwrap_or(Isolation {
+            operator: call.operator,
+            until: call.until,
+        });
+        let isolated = self.life.isolation.is_some() && isolation.operator <= call.operator;
         if !(call.alone && isolated) {
-            let until = call.until.max(self.life.isolation.map_or(0, |i| i.until));
-            self.life.isolation = Some(Isolation { operator: call.operator, until });
+            self.life.isolation = Some(Isolation {
+                operator: isolation.operator.min(call.operator),
+                until: isolation.until.max(call.until),
+            });
             return Ok(Turn::Again);
         }
         self.convict(call)?;
@@ -588,30 +630,12 @@ impl<'l, 'a> Worker<'l, 'a> {
 
     /// The item that failed alone is dead, by decision, durable before its first effect.
     fn convict(&mut self, call: FailedCall) -> Result<(), Error> {
-        let sealed = self.it.task.take_sealed();
-        let mut batch = sealed.unwrap_or_else(|| CommitBatch {
-            task: self.life.id.clone(),
-            commit: Commit {
-                epoch: self.life.epoch,
-                semantics: pawl_core::SEMANTICS,
-                ..self.committed.clone()
-            },
-            decisions: Vec::new(),
-            appends: Vec::new(),
-        });
-        let after = batch.decisions.last().map_or(0, |decision| decision.number + 1);
-        let number = self.it.next_decision.max(after).max(batch.commit.progress.decisions);
-        let kind = DecisionKind::Dead {
-            tick: call.tick,
-            path: call.path,
-            disposition: call.failure.disposition().to_owned(),
-            error_kind: call.failure.kind().to_owned(),
-            message: call.failure.message().to_owned(),
-        };
-        let (position, epoch) = (call.position, self.life.epoch);
-        batch.decisions.push(Decision { number, position, kind, epoch });
-        self.submit(batch)?;
-        self.poll_commit(true)
+        if let Some(sealed) = self.it.task.take_sealed() {
+            self.submit(sealed)?;
+            self.poll_commit(true)?;
+        }
+        let decisions = self.it.task.convict(&call);
+        self.life.commit_alone(self.committed.clone(), decisions)
     }
 
     /// Other operators run from here on, with the state that the old ones leave.
@@ -622,6 +646,7 @@ impl<'l, 'a> Worker<'l, 'a> {
     ) -> Result<(), Error> {
         if at_checkpoint.is_some() || self.it.tolerant {
             // The new ones replayed from the checkpoint on; what they made is the state now.
+            self.it.switched_at = None;
             if !self.it.task.is_replaying() {
                 self.take_checkpoint()?;
             }
@@ -636,11 +661,12 @@ impl<'l, 'a> Worker<'l, 'a> {
             next.restore(&state, &new.name)?;
             guests.push(next);
         }
-        let spec = std::sync::Arc::new(self.life.spec(&running, &guests)?);
+        let spec = Arc::new(self.life.spec(&running, &guests)?);
         self.it.task.rewire(spec);
         (self.it.guests, self.it.running) = (guests, running);
         self.it.full_next = true;
         self.life.rescue = None;
+        self.see_operators()?;
         if !self.it.task.is_replaying() {
             self.take_checkpoint()?;
         }
@@ -654,7 +680,8 @@ impl<'l, 'a> Worker<'l, 'a> {
             self.commit_now()?;
         }
         self.poll_checkpoint(true)?;
-        if self.it.task.progress().root() != self.checkpointed_root {
+        let tolerant = self.it.tolerant && self.it.task.is_replaying();
+        if self.it.task.progress().root() != self.checkpointed_root && !tolerant {
             self.take_checkpoint()?;
             self.poll_checkpoint(true)?;
         }

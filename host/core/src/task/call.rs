@@ -9,6 +9,9 @@ use crate::operator::{
 const CALLS_MAX: usize = 100_000;
 const OUTPUT_BYTES_MAX: usize = 512 << 20;
 
+/// What an emission takes beside its bytes, about.
+const EMISSION_BYTES: usize = 64;
+
 /// What became of all rows of a batch.
 #[derive(Default)]
 pub(super) struct Called {
@@ -65,7 +68,11 @@ fn bound(calls: usize, rows: usize, emissions: &Emissions) -> Result<(), Failure
     if calls > CALLS_MAX + rows {
         return Err(Failure::BadReturn(format!("owes more after {CALLS_MAX} calls")));
     }
-    let bytes = emissions.values.data.len() + emissions.keys.data.len();
+    let headers: usize = emissions.headers.iter().map(|column| column.data.len()).sum();
+    let columns = [&emissions.values, &emissions.keys, &emissions.ids];
+    let bytes = columns.iter().map(|column| column.data.len()).sum::<usize>()
+        + headers
+        + emissions.len() * EMISSION_BYTES;
     if bytes > OUTPUT_BYTES_MAX {
         return Err(Failure::BadReturn(format!("emits more than {OUTPUT_BYTES_MAX} bytes at once")));
     }

@@ -8,15 +8,20 @@ use super::effects::Effects;
 use super::rows::Work;
 use super::sheet::{NO_ID, Sheet};
 use super::{FailedCall, Stop, Task};
+use crate::counters::Counters;
 use crate::dead_letter::{self, Cause, Refused};
 use crate::identity::{self, Id, IdSource, TimeSource};
 use crate::mutant::{Mutant, planted};
 use crate::operator::{Batch, Emissions, Failure, Operator, Rejection, Verdict};
 use crate::record::{NO_TIME, PRIORITY_DEFAULT, Records, Timestamp};
-use crate::spec::{LateRoute, Route, TimeOrigin};
+use crate::spec::{EdgeSpec, LateRoute, Route, TimeOrigin};
 use crate::window::Sight;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Different kinds of an operator that are counted apart.
+const KINDS_MAX: usize = 64;
 
 /// What an edge says of an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +53,7 @@ impl Task {
     ) -> Judged {
         let id = sheet.id(item);
         let judges_time = edge == self.time_edge() && work.tick.is_none();
-        let time = self.time_of(edge, sheet, item);
+        let time = sheet.time(item);
         if let Some(cause) = self.missing(edge, id, time, judges_time, sheet.row(item), work) {
             self.refuse(edge, sheet, item, cause, work);
             return Judged::Gone;
@@ -235,7 +240,9 @@ impl Task {
     pub(super) fn is_full(&self, edge: usize, sheet: &Sheet<'_>, selected: &[u32]) -> bool {
         let isolated = self.isolation.is_some_and(|isolation| {
             let behind = isolation.operator < edge && !planted(Mutant::IsolatedAlone);
-            (isolation.operator == edge || behind) && self.position() < isolation.until
+            (isolation.operator == edge || behind)
+                && self.position() < isolation.until
+                && !self.replaying
         });
         if isolated && !selected.is_empty() || selected.len() >= self.spec.call_records_max {
             return true;
@@ -244,13 +251,6 @@ impl Task {
         let ends = &sheet.columns.values.ends;
         let end = |item: u32| ends.get(sheet.base + item as usize).copied().unwrap_or(0);
         (end(*last).saturating_sub(end(*first))) as usize >= self.spec.call_bytes_max
-    }
-
-    fn time_of(&self, edge: usize, sheet: &Sheet<'_>, item: usize) -> Timestamp {
-        match self.spec.operators.get(edge) {
-            Some(operator) => operator.edge.time.read(&sheet.columns, sheet.base + item),
-            None => NO_TIME,
-        }
     }
 
     /// Why the edge cannot let the item through, if it cannot.
@@ -272,15 +272,17 @@ impl Task {
             })
         };
         if id == NO_ID {
-            let source = self.spec.operators.get(edge).map(|operator| &operator.edge.id);
-            return refused("no-id", format!("the record has no id in {source:?}"));
+            let edge = self.spec.operators.get(edge).map(|operator| operator.edge.clone());
+            let source = edge.unwrap_or_default().id;
+            return refused("no-id", format!("no id could be read from {source}"));
         }
         if !judges_time || self.spec.time == TimeOrigin::None {
             return None;
         }
         if time == NO_TIME {
-            let source = self.spec.operators.get(edge).map(|operator| &operator.edge.time);
-            return refused("no-event-time", format!("no event time could be read from {source:?}"));
+            let edge = self.spec.operators.get(edge).map(|operator| operator.edge.clone());
+            let source = edge.unwrap_or_default().time;
+            return refused("no-event-time", format!("no event time could be read from {source}"));
         }
         let TimeOrigin::Records(rules) = self.spec.time else { return None };
         let logged = work.root(row).and_then(|(records, row)| records.timestamps.get(row).copied());
@@ -379,9 +381,7 @@ impl Task {
         work: &mut Work<'_>,
     ) {
         let spec = Arc::clone(&self.spec);
-        let name = spec.operators.get(edge).map_or("", |operator| operator.name.as_str());
-        let counted = format!("{name}/{}", cause.kind);
-        *self.state.plain.counters.dead_letters.entry(counted).or_default() += 1;
+        self.count_kind(edge, &cause.kind, |counters| &mut counters.dead_letters);
         let row = sheet.row(item);
         let offset = work.offset(row);
         let path = sheet.path(item);
@@ -394,7 +394,7 @@ impl Task {
         };
         let root_id = root_id
             .unwrap_or_else(|| identity::of_position(&spec.input, spec.task.partition, offset));
-        let event_time = self.time_of(edge, sheet, item);
+        let event_time = sheet.time(item);
         let (epoch, now) = (self.epoch, self.now);
         let refused = Refused {
             records: &sheet.columns,
@@ -425,10 +425,7 @@ impl Task {
             let item = *item as usize;
             if rejection.verdict == Verdict::Discard {
                 self.count(edge, |counters| &mut counters.discarded);
-                let spec = Arc::clone(&self.spec);
-                let name = spec.operators.get(edge).map_or("", |operator| operator.name.as_str());
-                let kind = format!("{name}/{}", rejection.kind);
-                *self.state.plain.counters.discarded.entry(kind).or_default() += 1;
+                self.count_kind(edge, &rejection.kind, |counters| &mut counters.discarded);
                 continue;
             }
             self.withdraw(edge, sheet.id(item));
@@ -460,18 +457,6 @@ impl Task {
         batch.event_times.clear();
         batch.headers.resize_with(wants.len(), Default::default);
         batch.headers.iter_mut().for_each(|column| column.clear());
-        // An item without event time shows the log's clock instead: the contract knows no null.
-        let times = match columns.event_times.is_empty() {
-            true => &columns.timestamps,
-            false => &columns.event_times,
-        };
-        let source = self.spec.operators.get(edge).map(|operator| &operator.edge.time);
-        // What is shown is what was judged; behind the first edge also where nothing was.
-        let plain = match source {
-            Some(TimeSource::Own) => true,
-            Some(TimeSource::None) => edge > 0,
-            _ => false,
-        };
         let mut at = 0;
         while let Some(first) = selected.get(at).copied() {
             let mut end = at + 1;
@@ -481,14 +466,17 @@ impl Task {
             let (from, to) = (sheet.base + first as usize, sheet.base + first as usize + end - at);
             batch.keys.extend_rows(&columns.keys, from, to);
             batch.values.extend_rows(&columns.values, from, to);
-            if plain {
-                batch.event_times.extend_from_slice(times.get(from..to).unwrap_or_default());
-            } else {
-                batch.event_times.extend((from..to).map(|row| {
-                    let time = source.map_or(NO_TIME, |source| source.read(columns, row));
+            let times = sheet.times.get(first as usize..first as usize + end - at);
+            let times = times.unwrap_or_default();
+            if times.contains(&NO_TIME) {
+                // The contract knows no null: such an item shows what it brings, or when it came.
+                batch.event_times.extend(times.iter().zip(from..to).map(|(time, row)| {
+                    let brought = columns.event_times.get(row).copied().unwrap_or(NO_TIME);
                     let logged = columns.timestamps.get(row).copied().unwrap_or(0);
-                    if time == NO_TIME { logged } else { time }
+                    [*time, brought, logged].into_iter().find(|t| *t != NO_TIME).unwrap_or(0)
                 }));
+            } else {
+                batch.event_times.extend_from_slice(times);
             }
             for (name, column) in wants.iter().zip(&mut batch.headers) {
                 match columns.header(name) {
@@ -519,7 +507,6 @@ impl Task {
         sheet.ids.reserve(count);
         sheet.rows.reserve(count);
         sheet.steps.reserve(count * (edge + 1));
-        let next_id = spec.operators.get(edge + 1).map(|next| &next.edge.id);
         let (mut index, mut last) = (0, None);
         for emission in 0..count {
             let cause = emissions.causes.get(emission).copied();
@@ -546,11 +533,8 @@ impl Task {
         }
         let outputs = emissions.outputs.clone();
         sheet.columns = Cow::Owned(columns_of(operator, causes, emissions));
-        if let Some(source) = next_id.filter(|id| !matches!(id, IdSource::Own | IdSource::Position))
-        {
-            for (emission, id) in sheet.ids.iter_mut().enumerate() {
-                *id = source.read(&sheet.columns, emission).unwrap_or(NO_ID);
-            }
+        if let Some(next) = spec.operators.get(edge + 1) {
+            read_edge(&mut sheet, &next.edge);
         }
         Ok(self.route(edge, sheet, &outputs, work))
     }
@@ -585,8 +569,7 @@ impl Task {
                 Route::Next => {}
                 Route::Topic(topic) => work.effects().emit(sheet.row(item), shared, item, topic),
                 Route::Unconnected => {
-                    let kind = format!("{}/unconnected", operator.name);
-                    *self.state.plain.counters.discarded.entry(kind).or_default() += 1;
+                    self.count_kind(edge, "unconnected", |counters| &mut counters.discarded);
                 }
             }
         }
@@ -623,7 +606,7 @@ impl Task {
                 Causes::Items(sheet, selected) => {
                     let row = emissions.causes.get(emission).copied().unwrap_or(0) as usize;
                     let item = selected.get(row).copied().unwrap_or(0) as usize;
-                    self.time_of(edge, sheet, item)
+                    sheet.time(item)
                 }
             };
             if from != NO_TIME && *time > from.saturating_add(ahead) {
@@ -666,6 +649,31 @@ impl Task {
             last.position > work.offset(row) || !work.has_met(last.number)
         });
         self.replaying || published || (due && !planted(Mutant::ReplayToCommit))
+    }
+
+    /// Counts by operator and kind. Guests choose their kinds, so there is a bound on them; what
+    /// comes beyond it counts as `other`.
+    fn count_kind(
+        &mut self,
+        edge: usize,
+        kind: &str,
+        which: impl Fn(&mut Counters) -> &mut BTreeMap<String, u64>,
+    ) {
+        let operator = self.spec.operators.get(edge).map_or("", |operator| &operator.name);
+        self.counted.clear();
+        self.counted.extend([operator, "/", kind]);
+        let map = which(&mut self.state.plain.counters);
+        if let Some(count) = map.get_mut(&self.counted) {
+            *count += 1;
+            return;
+        }
+        let prefix = self.counted.len() - kind.len();
+        let of_operator = self.counted.get(..prefix).unwrap_or_default();
+        if map.keys().filter(|name| name.starts_with(of_operator)).count() >= KINDS_MAX {
+            self.counted.truncate(prefix);
+            self.counted.push_str("other");
+        }
+        *map.entry(self.counted.clone()).or_default() += 1;
     }
 
     fn count(
@@ -742,6 +750,26 @@ fn columns_of(
         }
     }
     records
+}
+
+/// Reads ids and times of emissions as the edge before the next operator sees them.
+fn read_edge(sheet: &mut Sheet<'static>, edge: &EdgeSpec) {
+    if edge.time == TimeSource::Own {
+        sheet.times.clone_from(&sheet.columns.event_times);
+        if matches!(edge.id, IdSource::Own | IdSource::Position) {
+            return;
+        }
+    }
+    sheet.times.clear();
+    for item in 0..sheet.len() {
+        let (id, time) = identity::read(&edge.id, &edge.time, &sheet.columns, item);
+        sheet.times.push(time);
+        if !matches!(edge.id, IdSource::Own | IdSource::Position)
+            && let Some(own) = sheet.ids.get_mut(item)
+        {
+            *own = id.unwrap_or(NO_ID);
+        }
+    }
 }
 
 /// Copies one record, with its id as it goes out.

@@ -29,6 +29,12 @@ struct Entry {
 const SIDE: u32 = u32::MAX;
 
 impl Effects {
+    /// Bytes held until they go out.
+    pub fn bytes(&self) -> usize {
+        let shared: usize = self.sheets.iter().map(|sheet| sheet.columns.bytes()).sum();
+        shared + self.side.bytes()
+    }
+
     /// Shares a sheet; the returned number names it in `emit`.
     pub fn share(&mut self, sheet: Arc<Sheet<'static>>) -> u32 {
         self.sheets.push(sheet);

@@ -189,12 +189,27 @@ pub struct Task {
     isolation: Option<Isolation>,
     now: Timestamp,
     scratch: Batch,
+    /// Rows of a run at most, where operators work ahead of the edge that judges time.
+    head_rows: usize,
+    /// A name under which something is counted, kept to save its memory.
+    counted: String,
 }
 
 impl Task {
     /// A task at `state`, which lies at or behind the commit.
     pub fn new(spec: Arc<Spec>, state: State, recovery: Recovery) -> Result<Self, Violation> {
         let progress = state.plain.progress;
+        let commit = &recovery.commit;
+        let same_root = progress.root() == commit.progress.root();
+        let other = same_root
+            && !recovery.tolerant
+            && (progress != commit.progress
+                || state.plain.input_sum != commit.input_sum
+                || state.plain.output_sum != commit.output_sum);
+        if other {
+            let what = "the checkpoint and the commit lie at one root and are not the same";
+            return Err(Violation::of(Law::Ck4, what));
+        }
         if progress.root() > recovery.commit.progress.root() {
             let (at, commit) = (progress.root(), recovery.commit.progress.root());
             let what = format!("the checkpoint is at root {at}, the commit at {commit}");
@@ -216,7 +231,10 @@ impl Task {
         let producer = Producer { stage: task.stage.clone(), partition: task.partition };
         Ok(Self {
             outbox: Outbox::new(producer, &spec.topics),
-            replaying: progress.root() < recovery.commit.progress.root(),
+            replaying: match recovery.tolerant {
+                true => progress != recovery.commit.progress,
+                false => progress.root() < recovery.commit.progress.root(),
+            },
             sealed_root: recovery.commit.progress.root(),
             commit: recovery.commit,
             tolerant: recovery.tolerant,
@@ -235,6 +253,8 @@ impl Task {
             isolation: None,
             now: 0,
             scratch: Batch::default(),
+            head_rows: usize::MAX,
+            counted: String::new(),
         })
     }
 
@@ -255,6 +275,7 @@ impl Task {
         now: Timestamp,
     ) -> Result<Step, Stop> {
         self.now = now;
+        self.end_tolerant_replay();
         if let Some(decision) = self.next_stored_before()? {
             return self.apply(decision, operators);
         }
@@ -293,7 +314,7 @@ impl Task {
             }
             Err(at) => {
                 let to_control = input.controls.get(at).map_or(input.rows(), |(at, _)| *at as usize);
-                let rows = rows_max.clamp(1, to_control - row);
+                let rows = rows_max.clamp(1, to_control - row).min(self.rows_to_commit());
                 // A dead item lies within the run; any other decision ends it, though dead items
                 // may stand before it in the list.
                 let bound = self.stored.iter().find(|next| !decide::is_dead(next));
@@ -361,6 +382,11 @@ impl Task {
         };
         let dead = Decision { number, position: call.position, kind, epoch: self.epoch };
         self.fresh.iter().cloned().chain([dead]).collect()
+    }
+
+    /// Whether decisions were made that are not sealed yet.
+    pub fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
     }
 
     /// Bytes and rows made and not sealed.
@@ -435,11 +461,41 @@ impl Task {
         if planted(Mutant::NotMuted) {
             return false;
         }
-        let progress = self.state.plain.progress;
         if self.tolerant {
-            return self.replaying && progress.position < self.commit.progress.position;
+            return self.replaying;
         }
+        let progress = self.state.plain.progress;
         self.replaying && progress.root() < self.commit.progress.root()
+    }
+
+    /// When other operators replay than those that committed, the roots are not the same, and only
+    /// the position tells where the commit lies. A step never crosses it, so the tick and the
+    /// decisions that belong to its last row are behind when the next step begins.
+    fn end_tolerant_replay(&mut self) {
+        let commit = &self.commit.progress;
+        let plain = &mut self.state.plain;
+        let here = plain.progress.position;
+        let due = self.stored.front().is_some_and(|next| {
+            next.number < commit.decisions && next.position <= here
+        });
+        if !self.tolerant || !self.replaying || here < commit.position || due {
+            return;
+        }
+        self.replaying = false;
+        plain.progress.ticks = plain.progress.ticks.max(commit.ticks);
+        plain.progress.decisions = plain.progress.decisions.max(commit.decisions);
+        // As high as any number that was ever written; readers pass over lower ones.
+        plain.control_number = plain.control_number.max(commit.ticks + commit.decisions);
+        self.sealed_root = commit.root();
+    }
+
+    /// How many rows a step may take so as not to cross the commit in a tolerant replay.
+    fn rows_to_commit(&self) -> usize {
+        let left = self.commit.progress.position.saturating_sub(self.position());
+        match self.tolerant && self.replaying {
+            true => usize::try_from(left.max(1)).unwrap_or(usize::MAX),
+            false => usize::MAX,
+        }
     }
 
     /// After a root: if this is the commit, the sums must be those of the commit.
@@ -447,17 +503,11 @@ impl Task {
         if !self.replaying {
             return Ok(());
         }
-        let plain = &mut self.state.plain;
-        let position = plain.progress.position;
         if self.tolerant {
-            if position >= self.commit.progress.position {
-                self.replaying = false;
-                let commit = &self.commit.progress;
-                plain.progress.ticks = plain.progress.ticks.max(commit.ticks);
-                self.sealed_root = plain.progress.root().min(self.sealed_root);
-            }
             return Ok(());
         }
+        let plain = &mut self.state.plain;
+        let position = plain.progress.position;
         if plain.progress.root() < self.commit.progress.root() {
             return Ok(());
         }

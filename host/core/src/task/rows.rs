@@ -15,6 +15,15 @@ use crate::record::{LogBatch, NO_TIME, Offset, Producer, Records, Timestamp};
 use crate::spec::TimeOrigin;
 use std::borrow::Cow;
 
+/// Bytes made at which a step ends before its last row.
+const STEP_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes made ahead of the edge that judges time at which the next run is shorter.
+const HEAD_BYTES_MAX: usize = 8 << 20;
+
+/// The disposition of a row that killed the host.
+pub(crate) const HOST_CRASH: &str = "host-crash";
+
 /// What is under way: a run of rows, or a tick.
 pub(super) struct Work<'a> {
     /// The input's columns and the first row of the run there; none at a tick.
@@ -112,6 +121,11 @@ impl<'a> Work<'a> {
         self.dead.iter().any(|dead| dead.number == number && dead.applied)
     }
 
+    /// Bytes of what was made and has not gone out.
+    fn made(&self) -> usize {
+        self.effects.head.bytes() + self.effects.tail.bytes()
+    }
+
     /// Notes that something of a row failed, for the breaker.
     pub fn failed(&mut self, row: u32) {
         if let Some(failed) = self.failed.get_mut(row as usize) {
@@ -130,6 +144,7 @@ impl Task {
         rows: usize,
         operators: &mut [O],
     ) -> Result<u64, Stop> {
+        let rows = if self.time_edge() > 0 { rows.min(self.head_rows) } else { rows };
         let source = self.source_sheet(input, first, rows);
         let mut work = Work {
             input: Some((&input.records, first)),
@@ -145,6 +160,10 @@ impl Task {
         };
         if work.in_head {
             self.feed(0, &source, &mut work, operators)?;
+            self.head_rows = match work.queue.columns.bytes() > HEAD_BYTES_MAX {
+                true => (rows / 2).max(1),
+                false => self.head_rows.saturating_mul(2),
+            };
             work.effects.head.sort();
             work.in_head = false;
             let queue = std::mem::replace(&mut work.queue, Sheet::empty(0));
@@ -195,6 +214,16 @@ impl Task {
                 }
                 self.settle_windows();
                 self.begin_call(edge);
+                // What operators made ahead of this edge would be lost; they are bounded by the
+                // number of rows instead.
+                if edge == 0 && self.outbox.waiting().0 >= STEP_BYTES_MAX {
+                    break;
+                }
+            }
+            if edge == 0 && self.outbox.waiting().0 + work.made() >= STEP_BYTES_MAX && !last {
+                self.flush(edge, sheet, &mut selected, work, operators)?;
+                self.finish(&mut finished, row + 1, work)?;
+                break;
             }
         }
         Ok(u64::from(finished))
@@ -251,7 +280,10 @@ impl Task {
             self.stored.pop_front();
             self.state.plain.progress.decisions += 1;
         }
-        let unmet = work.dead.iter().find(|dead| dead.row == row && !dead.applied);
+        // A row that killed the host was convicted as a whole; an edge may deal with it before.
+        let unmet = work.dead.iter().find(|dead| {
+            dead.row == row && !dead.applied && dead.cause.disposition != HOST_CRASH
+        });
         if unmet.is_some() && !self.tolerant {
             let what = format!("a decision says that {position} is dead, but no such item came by");
             return Err(Stop::Law(Violation::of(Law::Dt1, what)));
@@ -285,22 +317,25 @@ impl Task {
     fn source_sheet<'b>(&self, input: &'b LogBatch, first: usize, rows: usize) -> Sheet<'b> {
         let records = &input.records;
         let (topic, partition) = (&self.spec.input, self.spec.task.partition);
-        let source = self.spec.operators.first().map(|operator| &operator.edge.id);
+        let edge = self.spec.operators.first().map(|operator| &operator.edge);
         let position = self.position();
-        let id_of = |row: usize| {
+        let (mut ids, mut times) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        for row in 0..rows {
             let here = || identity::of_position(topic, partition, position + row as u64);
-            match source {
-                None | Some(IdSource::Position) => here(),
-                Some(IdSource::Own) => {
-                    IdSource::Own.read(records, first + row).unwrap_or_else(here)
-                }
-                Some(source) => source.read(records, first + row).unwrap_or(NO_ID),
-            }
-        };
+            let Some(edge) = edge else { break };
+            let (id, time) = identity::read(&edge.id, &edge.time, records, first + row);
+            times.push(time);
+            ids.push(match edge.id {
+                IdSource::Position => here(),
+                IdSource::Own => id.unwrap_or_else(here),
+                _ => id.unwrap_or(NO_ID),
+            });
+        }
         Sheet {
             columns: Cow::Borrowed(records),
             base: first,
-            ids: (0..rows).map(id_of).collect(),
+            ids,
+            times,
             rows: (0..rows as u32).collect(),
             level: 0,
             steps: Vec::new(),

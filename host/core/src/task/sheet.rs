@@ -3,7 +3,7 @@
 
 use crate::decision::PathStep;
 use crate::identity::Id;
-use crate::record::Records;
+use crate::record::{NO_TIME, Records, Timestamp};
 use std::borrow::Cow;
 
 /// The id of an item that has none.
@@ -21,6 +21,8 @@ pub(super) struct Sheet<'a> {
     pub base: usize,
     /// One per item; `NO_ID` where there is none.
     pub ids: Vec<Id>,
+    /// The event time of each item as the edge reads it, or `NO_TIME`; none where no edge follows.
+    pub times: Vec<Timestamp>,
     /// The row of the run that is the item's root, ascending; 0 at a tick.
     pub rows: Vec<u32>,
     /// How many operators lie above.
@@ -38,6 +40,7 @@ impl<'a> Sheet<'a> {
             columns: Cow::Owned(Records::default()),
             base: 0,
             ids: Vec::new(),
+            times: Vec::new(),
             rows: Vec::new(),
             level,
             steps: Vec::new(),
@@ -51,6 +54,10 @@ impl<'a> Sheet<'a> {
 
     pub fn id(&self, item: usize) -> Id {
         self.ids.get(item).copied().unwrap_or(NO_ID)
+    }
+
+    pub fn time(&self, item: usize) -> Timestamp {
+        self.times.get(item).copied().unwrap_or(NO_TIME)
     }
 
     pub fn row(&self, item: usize) -> u32 {
@@ -106,6 +113,7 @@ impl<'a> Sheet<'a> {
                 column.push(header.column.get(row));
             }
             self.ids.push(other.id(item));
+            self.times.push(other.time(item));
             self.rows.push(other.row(item));
             self.steps.extend_from_slice(other.steps_of(item));
         }

@@ -7,7 +7,6 @@ use super::rows::Work;
 use super::{FailedCall, Stop, Task, call, decide};
 use crate::decision::DecisionKind;
 use crate::identity;
-use crate::laws::{Law, Violation};
 use crate::mutant::{Mutant, planted};
 use crate::operator::{Failure, Operator};
 use crate::record::{Control, NO_TIME, Producer, Timestamp};
@@ -58,6 +57,12 @@ impl Task {
             else {
                 break;
             };
+            // Behind operators that a switch gave a longer delay time stands until it is made up.
+            let last = self.state.plain.operator_watermarks.get(edge).copied();
+            if last.is_some_and(|last| watermark <= last) {
+                watermark = self.held_back(edge, last.unwrap_or(watermark));
+                continue;
+            }
             let task = &spec.task;
             let tick = identity::of_tick(&task.stage, task.partition, watermark);
             let made = call::advance(operator, watermark, &told.wiring).and_then(|emissions| {
@@ -65,16 +70,9 @@ impl Task {
             });
             let next = made.map_err(|failure| self.failed_advance(edge, failure))?;
             if let Some(last) = self.state.plain.operator_watermarks.get_mut(edge) {
-                if watermark < *last {
-                    let what = format!("operator {edge} was at {last} and is given {watermark}");
-                    return Err(Stop::Law(Violation::of(Law::Wm1, what)));
-                }
                 *last = watermark;
             }
-            let held_back = match planted(Mutant::NoDelay) {
-                true => watermark,
-                false => watermark.saturating_sub(told.wiring.delay as i64).max(NO_TIME + 1),
-            };
+            let held_back = self.held_back(edge, watermark);
             if let Some(next) = next {
                 if planted(Mutant::AdvanceOrder)
                     && let Some(behind) = operators.get_mut(edge + 1)
@@ -86,6 +84,15 @@ impl Task {
             watermark = held_back;
         }
         Ok(())
+    }
+
+    /// What an operator's watermark is for those behind it.
+    fn held_back(&self, edge: usize, watermark: Timestamp) -> Timestamp {
+        let delay = self.spec.operators.get(edge).map_or(0, |told| told.wiring.delay as i64);
+        match planted(Mutant::NoDelay) {
+            true => watermark,
+            false => watermark.saturating_sub(delay).max(NO_TIME + 1),
+        }
     }
 
     fn failed_advance(&self, edge: usize, failure: Failure) -> Stop {

@@ -5,6 +5,7 @@ use super::guest::{LENGTHS, sources_of_notes};
 use super::input::{DISORDER, Kind, Row, SECOND, WILD, id_text};
 use super::log::Log;
 use super::world::{MIDDLE, World};
+use crate::counters::Counters;
 use crate::record::{LogBatch, NO_TIME, Records};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ pub struct Outcome {
     /// What each producer wrote to each partition between the stages, in order.
     streams: BTreeMap<(u32, u32), Vec<Bytes>>,
     /// The counters of each task at the end.
-    counters: Vec<String>,
+    counters: Vec<Counters>,
 }
 
 /// A row that was refused or came late.
@@ -52,7 +53,7 @@ impl World {
         }
         self.check_rows(&refused)?;
         for driver in &self.drivers {
-            outcome.counters.push(format!("{:?}", driver.commit.counters));
+            outcome.counters.push(driver.commit.counters.clone());
         }
         Ok(outcome)
     }
@@ -137,7 +138,13 @@ impl World {
         let mut data = 0;
         for row in 0..batch.rows() as u32 {
             let bytes = match controls.next_if(|(at, _)| *at == row) {
-                Some((_, control)) => format!("{control:?}").into_bytes(),
+                Some((_, control)) => {
+                    let active = u64::from(control.active);
+                    let known = control.producers.len() as u64;
+                    let facts = [control.generation, control.number, active, known];
+                    let words = facts.into_iter().chain([control.watermark as u64]);
+                    words.flat_map(u64::to_le_bytes).collect()
+                }
                 None => {
                     data += 1;
                     bytes_of(&batch.records, data - 1, key.0)

@@ -12,7 +12,7 @@ use crate::decision::{CheckpointName, Decision};
 use crate::mutant::Mutant;
 use crate::operator::Failure;
 use crate::record::{LogBatch, NO_TIME, Producer, Timestamp};
-use crate::spec::{Spec, TimeOrigin};
+use crate::spec::Spec;
 use crate::state::{EdgeSegment, Image, State};
 use crate::task::{FailedCall, Isolation, Recovery, Step, Stop, Task, Wish};
 use crate::window::Window;
@@ -235,7 +235,7 @@ impl Driver {
         let witness = self.checkpoints.last().map(|checkpoint| checkpoint.name);
         let Some(life) = &mut self.life else { return Ok(false) };
         let task = &mut life.task;
-        let position = task.position();
+        let (position, before) = (task.position(), task.progress().root());
         if self.isolation.is_some_and(|isolation| position >= isolation.until) {
             self.isolation = None;
             task.isolate(None);
@@ -260,8 +260,7 @@ impl Driver {
         let now = (around.random.next() % 1_000_000) as i64;
         match task.step(input, rows_max, wish.as_ref(), &mut life.guests, now) {
             Ok(Step::Nothing) => return Ok(false),
-            Ok(Step::Rows(rows)) => around.count(rows),
-            Ok(Step::Decided | Step::Switch { .. }) => around.count(1),
+            Ok(_) => around.count(task.progress().root() - before),
             Err(Stop::Call(call)) => {
                 self.failed(&call, around)?;
                 return Ok(true);
@@ -444,7 +443,7 @@ impl Driver {
     }
 
     /// WM-1: behind the same root the watermark is the same in every life, it never goes back,
-    /// and it is what the producers allow.
+    /// and it is what the rows or the producers make due.
     fn note_watermark(&mut self, around: &Around) -> Result<(), Broken> {
         let Some(life) = &self.life else { return Ok(()) };
         let plain = &life.task.state().plain;
@@ -460,12 +459,16 @@ impl Driver {
             return Err(format!("WM-1: root {root} had {seen}, in the replay {watermark}"));
         }
         self.seen[root] = Some(watermark);
-        if self.spec.time == TimeOrigin::Producers {
-            let allowed = around.logs.truth[self.partition as usize].watermarks.as_slice();
-            let allowed = allowed.get(plain.progress.position as usize).copied();
-            if allowed.unwrap_or(NO_TIME) != watermark {
-                return Err(format!("2: the watermark is {watermark}, producers allow {allowed:?}"));
-            }
+        let (partition, position) = (self.partition as usize, plain.progress.position as usize);
+        let due = match self.stage {
+            0 if around.close_at.is_some() => return Ok(()),
+            0 => around.watermarks.get(partition),
+            _ => Some(&around.logs.truth[partition].watermarks),
+        };
+        let Some(due) = due else { return Ok(()) };
+        let due = due.get(position).copied().unwrap_or(NO_TIME);
+        if due != watermark {
+            return Err(format!("2: the watermark at {position} is {watermark}, {due} is due"));
         }
         Ok(())
     }

@@ -159,6 +159,7 @@ impl State {
                         return Ok(Vec::new());
                     }
                     Kind::Many => 3,
+                    Kind::Pair => 2,
                     _ => 1,
                 };
                 Ok((0..count)

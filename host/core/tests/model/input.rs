@@ -2,7 +2,8 @@
 //! redeliveries, gaps in time, wrong clocks.
 
 use super::random::Random;
-use crate::record::{NO_TIME, PRIORITY_DEFAULT, Record, Records};
+use crate::clock::{Clock, WatermarkRules};
+use crate::record::{NO_TIME, PRIORITY_DEFAULT, Record, Records, Timestamp};
 
 /// How far behind a record may come.
 pub const DISORDER: i64 = 15;
@@ -99,6 +100,19 @@ pub fn id_text(ident: u16) -> String {
     format!("r{ident}")
 }
 
+/// Few are refused: a dead letter takes as long as twenty rows.
+fn kind(random: &mut Random, head: bool) -> Kind {
+    match random.below(100) {
+        0..6 => Kind::Bad,
+        6..11 => Kind::Skip,
+        11..16 if head => Kind::Damaged,
+        16..26 if head => Kind::Pair,
+        26..36 => Kind::Many,
+        36..66 => Kind::Absorb,
+        _ => Kind::One,
+    }
+}
+
 /// The rows of one partition.
 pub fn rows(random: &mut Random, partition: u32, head: bool) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
@@ -107,12 +121,8 @@ pub fn rows(random: &mut Random, partition: u32, head: bool) -> Vec<Row> {
         let gap = if number % 4 == 3 { 700 } else { 3 };
         time += random.of(&[0, 2, 5, 10, 120, 0, 2, 5, 10, 120, gap]);
         let uid = partition as u16 * 64 + number;
-        let kinds: &[Kind] = match head {
-            true => &Kind::ALL,
-            false => &[Kind::One, Kind::Many, Kind::Absorb, Kind::Absorb, Kind::Bad, Kind::Skip],
-        };
         let mut row = Row {
-            kind: random.of(kinds),
+            kind: kind(random, head),
             value: random.below(50) as u8,
             uid,
             ident: uid,
@@ -125,7 +135,7 @@ pub fn rows(random: &mut Random, partition: u32, head: bool) -> Vec<Row> {
             8..25 if !rows.is_empty() => {
                 let recent = &rows[rows.len().saturating_sub(5)..];
                 let again = recent[random.below(recent.len())];
-                row = Row { uid, key: row.key, ..again };
+                row = Row { uid, ..again };
                 if matches!(row.kind, Kind::Bad | Kind::Damaged) {
                     row.kind = Kind::One;
                 }
@@ -142,6 +152,25 @@ pub fn rows(random: &mut Random, partition: u32, head: bool) -> Vec<Row> {
         rows.push(row);
     }
     rows
+}
+
+/// What the watermark must be before the row at each position, from the rows alone: a duplicate
+/// changes nothing, and what is refused behind the edge has moved time.
+pub fn watermarks(rows: &[Row], head: bool, rules: &WatermarkRules) -> Vec<Timestamp> {
+    let mut clock = Clock::default();
+    let mut watermarks = vec![clock.watermark(rules)];
+    for row in rows.iter() {
+        let id = |ident| u128::from(ident);
+        let unseen = row.ahead || (head && row.kind == Kind::Damaged);
+        if !unseen {
+            clock.observe(row.time, id(row.ident), u128::from(row.key), rules);
+        }
+        if !unseen && head && row.kind == Kind::Pair {
+            clock.observe(row.time, id(row.ident + SECOND), u128::from(row.key), rules);
+        }
+        watermarks.push(clock.watermark(rules));
+    }
+    watermarks
 }
 
 /// The rows as a log holds them. With a parser ahead only the value says anything.

@@ -60,9 +60,14 @@ fn what_leaves_a_stage_before_its_watermark_has_no_time() {
 
 #[test]
 fn limits_do_not_change_what_determines_results_and_everything_else_does() {
-    let text = |changes: &[&str]| set(changes).unwrap().0.stages[0].configuration_text(0);
+    let text = |changes: &[&str]| {
+        let pipeline = set(changes).unwrap().0;
+        pipeline.configuration_text(&pipeline.stages[0], 0)
+    };
     let original = text(&[]);
-    let expected = r#"{"config":{},"joined":{"edge":{"dedup":null,"event_time":"timestamp",\
+    let expected = r#"{"around":{"dead_letters":"p.dlq","input":"in","input_time":false,\
+        "topics":{"mid":{"partitions":2,"time":true,"writers":["a"]},\
+        "p.dlq":{"partitions":2,"time":false,"writers":[]}}},"config":{},"joined":{"edge":{"dedup":null,"event_time":"timestamp",\
         "id":"position","watermark":{"agree":3,"disorder_ms":5,"jump_max_ms":3600000,\
         "step_ms":100}},"late":"drop","output":"mid","outputs":{}}}"#;
     assert_eq!(original, expected.replace("\\\n        ", ""));
@@ -77,11 +82,14 @@ fn limits_do_not_change_what_determines_results_and_everything_else_does() {
         "stage.a.operator.first.edge.dedup={}",
         "stage.a.operator.first.outputs.more=out",
         "stage.a.late=dead-letter",
+        "topics.mid.partitions=7",
+        "dead_letters.topic=letters",
     ] {
         // A second writer without time is no matter here.
         assert_ne!(original, text(&[change]), "{change}");
     }
-    assert_eq!(good().stages[0].configuration_text(1), "");
+    let pipeline = good();
+    assert_eq!(pipeline.configuration_text(&pipeline.stages[0], 1), "");
 }
 
 #[test]

@@ -112,7 +112,11 @@ impl Running {
     pub fn wait_until_it_says(&mut self, text: &str) {
         wait_for(text, LIMIT, || {
             let said = self.err().contains(text);
-            assert!(said || !self.has_ended(), "it ended without a word of `{text}`: {}", self.err());
+            assert!(
+                said || !self.has_ended(),
+                "it ended without a word of `{text}`: {}",
+                self.err()
+            );
             said.then_some(())
         });
     }

@@ -67,7 +67,8 @@ impl Stored {
     pub fn rows(&self, topic: &str) -> Vec<Row> {
         let mut rows = Vec::new();
         for (partition, batch) in self.batches(topic) {
-            let controls: Vec<u64> = batch.controls.iter().map(|(row, _)| u64::from(*row)).collect();
+            let controls: Vec<u64> =
+                batch.controls.iter().map(|(row, _)| u64::from(*row)).collect();
             let places = (0..batch.rows() as u64).filter(|row| !controls.contains(row));
             for (row, place) in places.enumerate() {
                 let records = &batch.records;
@@ -180,7 +181,8 @@ impl Stored {
         let max = ReadMax { records: 10_000, bytes: 8 << 20 };
         let mut found = Vec::new();
         for partition in 0..self.partitions(topic) {
-            let (mut next, _) = self.transport.range(topic, partition).expect("a topic has a range");
+            let (mut next, _) =
+                self.transport.range(topic, partition).expect("a topic has a range");
             loop {
                 let read = self.transport.read(topic, partition, next, max);
                 let read = read.expect("what is kept can be read");

@@ -219,7 +219,8 @@ pub fn largest_of_all<'a>(clocks: impl Iterator<Item = (&'a Clock, i64)>) -> Tim
 mod tests {
     use super::*;
 
-    const RULES: WatermarkRules = WatermarkRules { disorder: 15, step: 10, jump_max: 400, agree: 3 };
+    const RULES: WatermarkRules =
+        WatermarkRules { disorder: 15, step: 10, jump_max: 400, agree: 3 };
 
     fn clock(records: &[(Timestamp, Id, Id)]) -> Clock {
         let mut clock = Clock::default();

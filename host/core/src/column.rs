@@ -37,7 +37,8 @@ impl ByteColumn {
     pub fn get(&self, row: usize) -> Option<&[u8]> {
         let end = *self.ends.get(row)? as usize;
         let start = self.start(row);
-        if start == end && !self.nulls.is_empty() && self.nulls.binary_search(&(row as u32)).is_ok() {
+        if start == end && !self.nulls.is_empty() && self.nulls.binary_search(&(row as u32)).is_ok()
+        {
             return None;
         }
         self.data.get(start..end)
@@ -107,7 +108,9 @@ impl ByteColumn {
             if *null < next || *null as usize >= rows {
                 return Err(format!("null row {null} is out of order or outside"));
             }
-            if self.start(*null as usize) as u32 != self.ends.get(*null as usize).copied().unwrap_or(0) {
+            if self.start(*null as usize) as u32
+                != self.ends.get(*null as usize).copied().unwrap_or(0)
+            {
                 return Err(format!("row {null} is absent and has bytes"));
             }
             next = null + 1;

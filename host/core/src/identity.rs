@@ -126,9 +126,7 @@ impl IdSource {
             IdSource::Content => records.values.get(row).map(hash),
             IdSource::ContentJson => canonical_json(records.values.get(row)?).map(|t| hash(&t)),
             IdSource::Header(name) => records.header(name)?.get(row).map(hash),
-            IdSource::Field(pointer) => {
-                id_in(&parse(records.values.get(row)?)?, pointer)
-            }
+            IdSource::Field(pointer) => id_in(&parse(records.values.get(row)?)?, pointer),
         }
     }
 }
@@ -271,7 +269,8 @@ mod tests {
 
     #[test]
     fn the_row_hash_sees_every_field() {
-        let base = Record { key: Some(b"k"), value: Some(b"v"), event_time: 5, ..Record::default() };
+        let base =
+            Record { key: Some(b"k"), value: Some(b"v"), event_time: 5, ..Record::default() };
         let variants = [
             base,
             Record { key: None, ..base },

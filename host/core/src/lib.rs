@@ -12,8 +12,8 @@ pub mod partition;
 pub mod decision;
 pub mod operator;
 
-pub mod counters;
 pub mod commit;
+pub mod counters;
 
 pub mod clock;
 pub mod heard;

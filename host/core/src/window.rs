@@ -210,10 +210,7 @@ impl Window {
 
     /// The window for a checkpoint. Copies the open slots only.
     pub fn snapshot(&self) -> WindowSnapshot {
-        WindowSnapshot {
-            open: self.open.to_bytes(),
-            sealed: self.sealed.iter().cloned().collect(),
-        }
+        WindowSnapshot { open: self.open.to_bytes(), sealed: self.sealed.iter().cloned().collect() }
     }
 
     /// The window from a checkpoint. `None` if the pieces do not belong together.
@@ -404,7 +401,8 @@ mod tests {
     }
 
     fn next(seed: &mut u64) -> u64 {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *seed >> 33
     }
 

@@ -199,7 +199,8 @@ mod tests {
         "#;
         let (pipeline, _) = pawl_pipeline::parse(text, std::path::Path::new("."), &[])
             .unwrap_or_else(|mistakes| panic!("{:?}", mistakes.list));
-        let read = Configuration::parse(&pipeline.configuration_text(&pipeline.stages[0], 0)).unwrap();
+        let read =
+            Configuration::parse(&pipeline.configuration_text(&pipeline.stages[0], 0)).unwrap();
         assert_eq!(read.guest, r#"{"x":1}"#);
         assert_eq!(read.edge.id, IdSource::Field("/id".into()));
         assert_eq!(read.edge.time, TimeSource::Field("/t".into()));

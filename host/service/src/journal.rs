@@ -123,7 +123,8 @@ mod tests {
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("pawl-journal-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("pawl-journal-{name}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).unwrap();
         folder

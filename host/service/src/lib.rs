@@ -9,23 +9,25 @@ pub mod crash;
 mod error;
 pub mod stop;
 
+mod check;
 mod configuration;
 mod plugins;
 mod wiring;
-mod check;
 
+mod checkpointer;
 mod guest;
 mod journal;
-mod checkpointer;
 mod life;
 mod recover;
 mod worker;
 
 mod progress;
-mod supervisor;
 mod service;
+mod supervisor;
 
 pub use check::check;
 pub use error::Error;
-pub use service::{RunOptions, Summary, TaskSummary, open_transport, run, run_with_clock, store_of};
+pub use service::{
+    RunOptions, Summary, TaskSummary, open_transport, run, run_with_clock, store_of,
+};
 pub use stop::StopFlag;

@@ -184,8 +184,7 @@ impl<'a> Life<'a> {
         if convicted || row < position || last.is_some_and(|last| last.position > row) {
             return Ok(());
         }
-        let number =
-            last.map_or(0, |decision| decision.number + 1).max(commit.progress.decisions);
+        let number = last.map_or(0, |decision| decision.number + 1).max(commit.progress.decisions);
         tracing::error!(task = %self.id, position = row, "record kills the host: to dead letters");
         let kind = DecisionKind::Dead {
             tick: None,

@@ -37,7 +37,11 @@ pub(crate) struct Board {
 
 impl Default for Board {
     fn default() -> Self {
-        Self { standing: Mutex::default(), close_at: Mutex::new(NO_TIME), resumed: AtomicBool::new(false) }
+        Self {
+            standing: Mutex::default(),
+            close_at: Mutex::new(NO_TIME),
+            resumed: AtomicBool::new(false),
+        }
     }
 }
 

@@ -155,10 +155,8 @@ impl Life<'_> {
             epoch: self.epoch,
             tolerant,
         };
-        let task = Task::new(spec, state, recovery).map_err(|violation| Error::State {
-            code: "recovery",
-            what: violation.to_string(),
-        })?;
+        let task = Task::new(spec, state, recovery)
+            .map_err(|violation| Error::State { code: "recovery", what: violation.to_string() })?;
         let durable = base.name.unwrap_or(self.durable);
         Ok(Incarnation {
             task,
@@ -231,7 +229,8 @@ impl Life<'_> {
             );
             return Err(Error::State { code: "semantics", what });
         }
-        let names: Vec<&str> = header.operators.iter().map(|o| o.digest.operator.as_str()).collect();
+        let names: Vec<&str> =
+            header.operators.iter().map(|o| o.digest.operator.as_str()).collect();
         let wanted: Vec<&str> = self.stage.operators.iter().map(|o| o.name.as_str()).collect();
         let inputs = self.inputs_of(&header)?;
         if let Some(other) = inputs.iter().find(|input| **input != self.stage.input) {

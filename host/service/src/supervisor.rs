@@ -177,9 +177,8 @@ fn path_ms(context: &Context, stage: &str, depth: usize) -> i64 {
     let own = ready.told.iter().map(|told| told.wiring.delay.saturating_add(told.wiring.ahead));
     let own = own.fold(0u64, u64::saturating_add);
     let marks = ready.running.iter().filter_map(|running| running.configuration.watermark);
-    let marks = marks.fold(0i64, |sum, rules| {
-        sum.saturating_add(rules.disorder).saturating_add(rules.step)
-    });
+    let marks = marks
+        .fold(0i64, |sum, rules| sum.saturating_add(rules.disorder).saturating_add(rules.step));
     let writes = stage.writes();
     let next = writes.iter().flat_map(|topic| context.pipeline.readers(topic));
     let next = next.map(|stage| path_ms(context, &stage.name, depth + 1)).max().unwrap_or(0);

@@ -162,8 +162,7 @@ impl<'l, 'a> Worker<'l, 'a> {
         let clock = &self.life.context.clock;
         let (start, now) = (clock.elapsed_us(), clock.now_ms());
         let input = self.input.front();
-        let step =
-            self.it.task.step(input, rows_max, wish.as_ref(), &mut self.it.guests, now);
+        let step = self.it.task.step(input, rows_max, wish.as_ref(), &mut self.it.guests, now);
         self.busy_us += clock.elapsed_us().saturating_sub(start);
         match step {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
@@ -232,9 +231,10 @@ impl<'l, 'a> Worker<'l, 'a> {
             crash::at(CrashPoint::MidReplay);
             return;
         }
-        let bytes = self.input.front().map_or(0, |batch| {
-            batch.records.bytes() as u64 * rows / (batch.rows() as u64).max(1)
-        });
+        let bytes = self
+            .input
+            .front()
+            .map_or(0, |batch| batch.records.bytes() as u64 * rows / (batch.rows() as u64).max(1));
         self.credit.take(rows, bytes);
         self.taken = (self.taken.0 + rows, self.taken.1 + bytes);
     }
@@ -474,9 +474,8 @@ impl<'l, 'a> Worker<'l, 'a> {
         let full = std::mem::take(&mut self.it.full_next);
         let mut parts = Vec::with_capacity(self.it.guests.len());
         for (guest, running) in self.it.guests.iter_mut().zip(&self.it.running) {
-            let given = guest.snapshot(full).map_err(|failure| {
-                snapshot_failed(&running.name, &failure)
-            })?;
+            let given =
+                guest.snapshot(full).map_err(|failure| snapshot_failed(&running.name, &failure))?;
             parts.push(given.into_iter().map(|part| part.data).collect());
         }
         let state = self.it.task.state();
@@ -612,10 +611,8 @@ impl<'l, 'a> Worker<'l, 'a> {
             return Err(Error::Operator { code: "advance", operator: name, what });
         }
         // Operators behind the isolated one get one item per call too.
-        let isolation = self.life.isolation.unwrap_or(Isolation {
-            operator: call.operator,
-            until: call.until,
-        });
+        let isolation =
+            self.life.isolation.unwrap_or(Isolation { operator: call.operator, until: call.until });
         let isolated = self.life.isolation.is_some() && isolation.operator <= call.operator;
         if !(call.alone && isolated) {
             self.life.isolation = Some(Isolation {

@@ -121,7 +121,8 @@ fn switching_at_the_checkpoint_is_finished_also_when_it_is_killed_on_the_way() {
 #[test]
 fn operators_that_are_not_those_of_before_are_refused_and_nothing_is_lost() {
     let folder = crashed("renamed");
-    folder.write_pipeline(&PIPELINE.replace("name = \"window\"\nplugin", "name = \"other\"\nplugin"));
+    folder
+        .write_pipeline(&PIPELINE.replace("name = \"window\"\nplugin", "name = \"other\"\nplugin"));
     folder.run(&["--until-idle"]).fails(1, &["operators-changed", "window", "other"]);
     folder.write_pipeline(PIPELINE);
     ends_as_undisturbed(&folder, "renamed and back");

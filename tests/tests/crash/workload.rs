@@ -139,10 +139,16 @@ fn same_set<T: Ord + std::fmt::Debug>(found: &[T], wanted: &[T], what: &str) {
             (None, None) => break,
         }
     }
-    let first = |list: &[&T]| list.iter().take(3).map(|it| format!("\n  {it:?}")).collect::<String>();
+    let first =
+        |list: &[&T]| list.iter().take(3).map(|it| format!("\n  {it:?}")).collect::<String>();
     assert!(
         more.is_empty() && missing.is_empty(),
         "{what}: {} of {} too many:{}\n{} of {} missing:{}",
-        more.len(), found.len(), first(&more), missing.len(), wanted.len(), first(&missing)
+        more.len(),
+        found.len(),
+        first(&more),
+        missing.len(),
+        wanted.len(),
+        first(&missing)
     );
 }

@@ -74,7 +74,9 @@ fn bound(calls: usize, rows: usize, emissions: &Emissions) -> Result<(), Failure
         + headers
         + emissions.len() * EMISSION_BYTES;
     if bytes > OUTPUT_BYTES_MAX {
-        return Err(Failure::BadReturn(format!("emits more than {OUTPUT_BYTES_MAX} bytes at once")));
+        return Err(Failure::BadReturn(format!(
+            "emits more than {OUTPUT_BYTES_MAX} bytes at once"
+        )));
     }
     Ok(())
 }

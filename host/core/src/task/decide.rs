@@ -35,13 +35,16 @@ impl Task {
     pub(super) fn next_stored_before(&mut self) -> Result<Option<Decision>, Stop> {
         let Some(next) = self.stored.front() else { return Ok(None) };
         let position = self.position();
-        let behind = next.position < position || (next.position == position && {
-            let plain = &self.state.plain;
-            // A decision about a tick that is over should have been met there.
-            matches!(next.kind, DecisionKind::Dead { tick: Some(tick), .. } if tick < plain.progress.ticks)
-        });
+        let behind = next.position < position
+            || (next.position == position
+                && {
+                    let plain = &self.state.plain;
+                    // A decision about a tick that is over should have been met there.
+                    matches!(next.kind, DecisionKind::Dead { tick: Some(tick), .. } if tick < plain.progress.ticks)
+                });
         if behind && !self.tolerant {
-            let what = format!("decision {} at {} lies behind {position}", next.number, next.position);
+            let what =
+                format!("decision {} at {} lies behind {position}", next.number, next.position);
             return Err(Stop::Law(Violation::of(Law::Dt1, what)));
         }
         if behind || (next.position == position && !is_dead(next)) {
@@ -72,11 +75,9 @@ impl Task {
                 (makes_time && *time > plain.clock.largest())
                     .then_some(DecisionKind::Close { time: *time })
             }
-            Wish::Resume => plain
-                .breaker
-                .tripped(&self.spec.breaker)
-                .is_some()
-                .then_some(DecisionKind::Resume),
+            Wish::Resume => {
+                plain.breaker.tripped(&self.spec.breaker).is_some().then_some(DecisionKind::Resume)
+            }
             Wish::Switch { operators, at_checkpoint } => Some(DecisionKind::Switch {
                 operators: operators.clone(),
                 at_checkpoint: *at_checkpoint,

@@ -525,9 +525,9 @@ impl Task {
                 }
             };
             let given = emissions.ids.get(emission).map(identity::hash);
-            sheet.ids.push(given.unwrap_or_else(|| {
-                identity::derived(cause_id, operator.seed, index)
-            }));
+            sheet
+                .ids
+                .push(given.unwrap_or_else(|| identity::derived(cause_id, operator.seed, index)));
             sheet.rows.push(row);
             index += 1;
         }
@@ -645,9 +645,10 @@ impl Task {
     /// run has met already.
     fn has_passed_before(&self, work: &Work<'_>, row: u32) -> bool {
         let published = self.state.plain.progress.root() < self.intent;
-        let due = self.stored.back().is_some_and(|last| {
-            last.position > work.offset(row) || !work.has_met(last.number)
-        });
+        let due = self
+            .stored
+            .back()
+            .is_some_and(|last| last.position > work.offset(row) || !work.has_met(last.number));
         self.replaying || published || (due && !planted(Mutant::ReplayToCommit))
     }
 
@@ -718,7 +719,8 @@ fn columns_of(
     let priorities = if emissions.priorities.len() == count {
         emissions.priorities
     } else {
-        let priority = |(sheet, row): (&Sheet<'_>, usize)| sheet.columns.priorities.get(row).copied();
+        let priority =
+            |(sheet, row): (&Sheet<'_>, usize)| sheet.columns.priorities.get(row).copied();
         let of = |emission| cause_of(emission).and_then(priority).unwrap_or(PRIORITY_DEFAULT);
         (0..count).map(of).collect()
     };

@@ -13,6 +13,9 @@ mod rows;
 mod sheet;
 mod tick;
 
+#[cfg(test)]
+mod tests;
+
 use crate::commit::{Append, Commit, CommitBatch, Progress};
 use crate::decision::{CheckpointName, Decision, DecisionKind, OperatorDigest, PathStep};
 use crate::identity;
@@ -313,7 +316,8 @@ impl Task {
                 Ok(Step::Rows(1))
             }
             Err(at) => {
-                let to_control = input.controls.get(at).map_or(input.rows(), |(at, _)| *at as usize);
+                let to_control =
+                    input.controls.get(at).map_or(input.rows(), |(at, _)| *at as usize);
                 let rows = rows_max.clamp(1, to_control - row).min(self.rows_to_commit());
                 // A dead item lies within the run; any other decision ends it, though dead items
                 // may stand before it in the list.
@@ -475,9 +479,10 @@ impl Task {
         let commit = &self.commit.progress;
         let plain = &mut self.state.plain;
         let here = plain.progress.position;
-        let due = self.stored.front().is_some_and(|next| {
-            next.number < commit.decisions && next.position <= here
-        });
+        let due = self
+            .stored
+            .front()
+            .is_some_and(|next| next.number < commit.decisions && next.position <= here);
         if !self.tolerant || !self.replaying || here < commit.position || due {
             return;
         }
@@ -521,11 +526,7 @@ impl Task {
         Ok(())
     }
 
-    fn control<O: Operator>(
-        &mut self,
-        control: &Control,
-        operators: &mut [O],
-    ) -> Result<(), Stop> {
+    fn control<O: Operator>(&mut self, control: &Control, operators: &mut [O]) -> Result<(), Stop> {
         let plain = &mut self.state.plain;
         let mut facts = Vec::with_capacity(64);
         facts.extend_from_slice(control.producer.stage.as_bytes());

@@ -281,9 +281,10 @@ impl Task {
             self.state.plain.progress.decisions += 1;
         }
         // A row that killed the host was convicted as a whole; an edge may deal with it before.
-        let unmet = work.dead.iter().find(|dead| {
-            dead.row == row && !dead.applied && dead.cause.disposition != HOST_CRASH
-        });
+        let unmet = work
+            .dead
+            .iter()
+            .find(|dead| dead.row == row && !dead.applied && dead.cause.disposition != HOST_CRASH);
         if unmet.is_some() && !self.tolerant {
             let what = format!("a decision says that {position} is dead, but no such item came by");
             return Err(Stop::Law(Violation::of(Law::Dt1, what)));

@@ -128,8 +128,7 @@ impl Task {
             let all = plain.producers.iter();
             all.filter(|producer| writers.contains(&producer.stage)).cloned().collect()
         };
-        let producer =
-            Producer { stage: spec.task.stage.clone(), partition: spec.task.partition };
+        let producer = Producer { stage: spec.task.stage.clone(), partition: spec.task.partition };
         for (index, topic) in spec.topics.iter().enumerate().filter(|(_, topic)| topic.controls) {
             let control = Control {
                 generation: plain.generation,

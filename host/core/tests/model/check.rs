@@ -67,7 +67,9 @@ impl World {
             let mine = mine.topics.get(topic).cloned().unwrap_or_default();
             if mine != *rows {
                 let (more, less) = (mine.difference(rows).next(), rows.difference(&mine).next());
-                return Err(format!("DT-1: {topic} differs: only here {more:?}, only calm {less:?}"));
+                return Err(format!(
+                    "DT-1: {topic} differs: only here {more:?}, only calm {less:?}"
+                ));
             }
         }
         if mine.topics.len() != calm.topics.len() {

@@ -139,7 +139,9 @@ impl Driver {
         });
         let guests = guests.collect();
         let in_vain = self.epoch.saturating_sub(checkpoint.name.epoch + 1);
-        around.log(self, || format!("starts at root {since}, commit {}", self.commit.progress.root()));
+        around.log(self, || {
+            format!("starts at root {since}, commit {}", self.commit.progress.root())
+        });
         self.life = Some(Life {
             guests,
             task,

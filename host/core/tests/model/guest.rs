@@ -232,7 +232,8 @@ impl State {
 impl Guest {
     fn fails(&mut self, batch: &Batch) -> Result<(), Failure> {
         if let Some(time) = batch.event_times.iter().find(|time| **time < self.watermark) {
-            let what = format!("{HOST_BROKE}: shown {time} behind the watermark {}", self.watermark);
+            let what =
+                format!("{HOST_BROKE}: shown {time} behind the watermark {}", self.watermark);
             return Err(Failure::Trap(what));
         }
         if self.out_of_time > 0 {

@@ -33,15 +33,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
-        Kind::One,
-        Kind::Many,
-        Kind::Absorb,
-        Kind::Bad,
-        Kind::Skip,
-        Kind::Damaged,
-        Kind::Pair,
-    ];
+    const ALL: [Kind; 7] =
+        [Kind::One, Kind::Many, Kind::Absorb, Kind::Bad, Kind::Skip, Kind::Damaged, Kind::Pair];
 }
 
 /// Row number of the second of a pair, above that of the first.

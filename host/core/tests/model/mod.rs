@@ -70,9 +70,8 @@ fn random_histories_keep_every_law() {
 fn every_planted_bug_is_caught() {
     let mut missed = Vec::new();
     for plant in Plant::all() {
-        let caught = (0..SEEDS_PER_BUG).find_map(|seed| {
-            one(seed, Some(plant), false).err().map(|what| (seed, what))
-        });
+        let caught = (0..SEEDS_PER_BUG)
+            .find_map(|seed| one(seed, Some(plant), false).err().map(|what| (seed, what)));
         match caught {
             Some((seed, what)) => {
                 let what: String = what.chars().take(150).collect();

@@ -326,10 +326,9 @@ impl World {
         let (width, head) = (shape.width as usize, shape.head);
         let rows = (0..width).map(|p| input::rows(&mut random, p as u32, head));
         let rows: Vec<Vec<Row>> = rows.collect();
-        let inputs = rows.iter().map(|rows| LogBatch {
-            records: input::records(rows, head),
-            ..LogBatch::default()
-        });
+        let inputs = rows
+            .iter()
+            .map(|rows| LogBatch { records: input::records(rows, head), ..LogBatch::default() });
         let inputs = inputs.collect();
         let rules = Shape::rules();
         // What runs out of time in the parser never comes to the edge.

@@ -182,6 +182,10 @@ impl<'l, 'a> Worker<'l, 'a> {
             }
             Err(Stop::Call(call)) => self.failed(*call),
             Err(stop) => {
+                if matches!(stop, Stop::Breaker { .. }) {
+                    // No row was touched: what failed before is for a person to see, and is done.
+                    self.commit_now()?;
+                }
                 let names = self.it.running.iter().map(|r| r.name.as_str());
                 let operators = names.collect::<Vec<_>>().join(", ");
                 Err(Error::Stopped { operators, stop })

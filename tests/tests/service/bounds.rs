@@ -82,8 +82,8 @@ fn at_their_bound_the_oldest_dead_letters_go_if_the_pipeline_says_so() {
         "stage.window.breaker.failed_share_max=1",
         "dead_letters.records_max=50",
         "dead_letters.at_max=drop-oldest",
-        "commit.records_max=10",
-        "stage.window.batch_records_max=10",
+        // Batches go as a whole, so they must be smaller than the bound.
+        "stage.window.in_flight_records_max=10",
     ];
     let mut arguments = vec!["--until-idle"];
     sets.iter().for_each(|set| arguments.extend(["--set", set]));
@@ -100,10 +100,10 @@ fn where_the_disk_has_no_room_it_ends_with_the_reason_and_goes_on_when_there_is(
     let lines: Vec<String> =
         (0..4000).map(|number| format!("{number} {}", "x".repeat(1000))).collect();
     folder.produce("good", &input::joined(&lines));
-    // No file may grow beyond 6 MB: as a full disk, but only for this process.
+    // No file may be written beyond 2.5 MB: as a full disk, but only for this process.
     let pawl = folder.command(&["run", "p.toml", "--until-idle"]);
     let mut limited = std::process::Command::new("bash");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 6000; exec \"$0\" \"$@\""]);
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 2500; exec \"$0\" \"$@\""]);
     limited.arg(pawl.get_program()).args(pawl.get_args()).current_dir(folder.path());
     let ended = folder.start_command(limited).wait();
     ended.fails(1, &["pawl: "]);

@@ -43,7 +43,8 @@ fn what_a_guest_does_at_one_record_is_that_records_dead_letter_and_the_rest_goes
         ("recurse", "trap", "trap"),
         ("hoard", "memory", "memory"),
         ("flood", "memory", "memory"),
-        ("more", "trap", "bad-return"),
+        // Each call is short, and there is no end to them.
+        ("more", "timeout", "timeout"),
     ];
     let folder = folder("by-value");
     let mut lines = input::numbered(0, 600);
@@ -98,18 +99,25 @@ fn each_lie_about_an_outcome_costs_the_record_and_harms_nobody_else() {
     folder.produce("in", &input::joined(&lines));
     folder.run(&["--until-idle"]).success();
     let stored = folder.stored();
+    let mut told = 0;
     for lie in lies {
         let operator = format!("{lie}/guest");
         let letters = stored.letters().into_iter().filter(|letter| letter.operator == operator);
         let letters: Vec<_> = letters.collect();
-        assert_eq!(stored.texts(&format!("of-{lie}")), [""; 0], "{lie}");
-        assert_eq!(letters.len(), 10, "{lie}");
-        for letter in letters {
+        for letter in &letters {
             assert_eq!(letter.disposition, "trap", "{lie}: {letter:?}");
-            // A lie that needs two rows comes out as a panic where there is one.
+            // A lie that needs two rows may come out as a panic where there is one.
             assert!(["bad-return", "trap"].contains(&letter.kind.as_str()), "{lie}: {letter:?}");
         }
+        // Others are none where there is one row, and alone each record goes through.
+        let refused = letters.iter().map(|letter| String::from_utf8_lossy(&letter.payload));
+        let mut all: Vec<String> = refused.map(|text| text.into_owned()).collect();
+        all.extend(stored.texts(&format!("of-{lie}")));
+        all.sort();
+        assert_eq!(all, lines, "{lie}: refused or passed, and each once");
+        told += usize::from(letters.len() == lines.len());
     }
+    assert!(told >= 20, "{told} lies were told of one row");
     for honest in ["plain", "honest", "half-a-batch"] {
         assert_eq!(stored.texts(&format!("of-{honest}")), lines, "{honest}");
     }
@@ -171,7 +179,7 @@ fn a_guest_that_fails_in_advance_stops_its_task_which_says_that_nothing_is_lost(
         folder.produce_json("in", &lines);
         let ended = folder.run(&["--until-idle"]);
         ended.fails(1, &["advance", "copy/0", says, "nothing is lost", "given up after"]);
-        folder.write_pipeline(&timed.replace("MODE", "plain"));
+        folder.write_pipeline(&timed.replace("MODE", "honest"));
         let ended = folder.run(&["--until-idle"]);
         assert_eq!(ended.code, Some(0), "{mode}: {}", ended.err);
         let mut out = folder.stored().texts("out");
@@ -191,7 +199,8 @@ fn what_cannot_be_an_operator_is_refused_before_anything_runs() {
         (("MODE", "wiring-same-output-twice"), "out"),
         (("MODE", "wiring-too-many-outputs"), "outputs"),
     ] {
-        let folder = Folder::new("refused", &PIPELINE.replace(change.0, change.1));
+        let patient = PIPELINE.replace("time_per_call_ms = 60", "time_per_call_ms = 500");
+        let folder = Folder::new("refused", &patient.replace(change.0, change.1));
         folder.produce("in", "a\nb\n");
         let where_it_stands = "stage.copy.operator.guest";
         folder.run(&["--until-idle"]).fails(2, &[where_it_stands, says]);

@@ -75,7 +75,7 @@ config = { window_ms = 1000, min_sensors = 1 }
 fn observations(from: u64, to: u64) -> Vec<String> {
     let mut random = Random::new(from + 77);
     let line = |number: u64| {
-        let time = START_MS + number as i64 * 20 + random.below(600) as i64 - 300;
+        let time = START_MS + number as i64 * 20 + random.below(400) as i64 - 200;
         observation(number, random.below(40), time)
     };
     (from..to).map(line).collect()

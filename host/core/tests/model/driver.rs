@@ -325,7 +325,7 @@ impl Driver {
             return Some(Wish::Close { time });
         }
         let at_end = plain.progress.position >= around.logs.input(0, self.partition).end();
-        let idle = at_end && around.shape.idle && around.random.often(150);
+        let idle = at_end && around.shape.idle && around.random.often(250);
         idle.then_some(Wish::Idle)
     }
 
@@ -342,7 +342,7 @@ impl Driver {
 
     fn make_durable(&mut self, batch: CommitBatch, around: &mut Around) -> Result<bool, Broken> {
         around.count(1);
-        let crash = around.may_crash(150);
+        let crash = around.may_crash(200);
         let CommitBatch { commit, decisions, appends, .. } = batch;
         if commit.progress.root() <= self.commit.progress.root() {
             return Err("AL-1: a commit does not go on from the last".to_owned());

@@ -21,7 +21,7 @@ use world::World;
 /// Seeds of a default run.
 const SEEDS: u64 = 3000;
 /// Seeds in which a planted bug must be noticed.
-const SEEDS_PER_BUG: u64 = 6000;
+const SEEDS_PER_BUG: u64 = 20_000;
 
 /// Runs a seed, calmly and with accidents. Gives the number of steps.
 fn one(seed: u64, plant: Option<Plant>, verbose: bool) -> Result<u64, Broken> {

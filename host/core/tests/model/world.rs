@@ -78,7 +78,7 @@ impl Shape {
             atomic: random.of(&[true, false]),
             head: random.often(400),
             stamp_end: random.of(&[true, false]),
-            horizon: random.of(&[FAR, 30]),
+            horizon: random.of(&[FAR, 30, 30]),
             ids_max: random.of(&[FAR as u64, 6, 3]),
             call_records_max: random.of(&[1000, 1000, 2]),
             late_is_dead: random.of(&[true, false]),

@@ -87,11 +87,7 @@ pub fn write(
         .and_then(|(records, row)| records.timestamps.get(row))
         .map(|time| text_of(*time))
         .unwrap_or_default();
-    let root_value = refused.root.and_then(|(records, row)| records.values.get(row));
-    let root = match root_value {
-        Some(root) if Some(root) != value && root.len() <= ROOT_BYTES_MAX => Some(base64(root)),
-        _ => None,
-    };
+    let root = root_of(refused, value);
     let schema = schema_version(value);
     let numbers = [refused.offset, u64::from(spec.task.partition), epoch].map(|n| n.to_string());
     let mut headers: Vec<(&str, &[u8])> = own_headers(refused);
@@ -136,6 +132,13 @@ pub fn write(
         headers: &headers,
     });
     id
+}
+
+/// The root's value where it is another and fits.
+fn root_of(refused: &Refused<'_>, value: Option<&[u8]>) -> Option<String> {
+    let (records, row) = refused.root?;
+    let root = records.values.get(row)?;
+    (Some(root) != value && root.len() <= ROOT_BYTES_MAX).then(|| base64(root))
 }
 
 fn id_of(refused: &Refused<'_>, value: Option<&[u8]>) -> Id {

@@ -63,7 +63,8 @@ fn a_line_of_100_mb_is_refused_by_name_or_passes_and_nothing_else_suffers() {
     let huge = "x".repeat(100 << 20);
     let lines = format!("before\n{huge}\nafter\n");
     let refused = folder.pawl(&["produce", "-p", "p.toml", "in"], lines.as_bytes());
-    refused.fails(1, &["line 2 has more than", "--record-bytes-max", "the first 1 lines are durable"]);
+    refused
+        .fails(1, &["line 2 has more than", "--record-bytes-max", "the first 1 lines are durable"]);
     let rest = format!("{huge}\nafter\n");
     let larger = ["produce", "-p", "p.toml", "in", "--record-bytes-max", "200000000"];
     folder.pawl(&larger, rest.as_bytes()).success();

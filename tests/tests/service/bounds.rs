@@ -47,7 +47,8 @@ fn the_breaker_stops_before_the_topic_drains_and_a_person_may_resume() {
     assert!(second > first && second < 4000, "{second}");
     let off = "stage.window.breaker.failed_share_max=1";
     folder.run(&["--until-idle", "--resume", "--set", off]).success();
-    let mut dead: Vec<String> = folder.stored().refused().into_iter().map(|(text, _)| text).collect();
+    let mut dead: Vec<String> =
+        folder.stored().refused().into_iter().map(|(text, _)| text).collect();
     dead.sort();
     let mut wanted = lines;
     wanted.sort();

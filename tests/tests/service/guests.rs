@@ -174,7 +174,9 @@ fn a_guest_that_fails_in_advance_stops_its_task_which_says_that_nothing_is_lost(
     ] {
         let folder = Folder::new(mode, &timed.replace("MODE", mode));
         let lines: String = (0..50)
-            .map(|n| format!("{{\"value\":\"v{n}\",\"event_time\":{}}}\n", input::START_MS + n * 100))
+            .map(|n| {
+                format!("{{\"value\":\"v{n}\",\"event_time\":{}}}\n", input::START_MS + n * 100)
+            })
             .collect();
         folder.produce_json("in", &lines);
         let ended = folder.run(&["--until-idle"]);

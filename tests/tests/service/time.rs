@@ -103,7 +103,8 @@ fn while_one_of_four_upstream_tasks_is_stopped_nothing_becomes_late_because_of_i
     let wanted = undisturbed(&lines);
     let folder = Folder::new("stopped", TWO_STAGES);
     // Records without id and time trip the breaker of one task before it has begun.
-    let rubbish: Vec<String> = (0..20).map(|n| format!(r#"{{"cell":"{}"}}"#, cell_of(3, n))).collect();
+    let rubbish: Vec<String> =
+        (0..20).map(|n| format!(r#"{{"cell":"{}"}}"#, cell_of(3, n))).collect();
     folder.produce("observations", &input::joined(&rubbish));
     folder.produce("observations", &input::joined(&lines[..1500]));
     folder.run(&["--until-idle"]).fails(1, &["observe/3", "circuit breaker"]);
@@ -123,7 +124,8 @@ fn while_one_of_four_upstream_tasks_is_stopped_nothing_becomes_late_because_of_i
 
 /// The n-th of the numbers that come to this partition as a key.
 fn cell_of(partition: u32, n: usize) -> u32 {
-    let lies = |cell: &u32| pawl_core::partition::of(Some(cell.to_string().as_bytes()), 0, 4) == partition;
+    let lies =
+        |cell: &u32| pawl_core::partition::of(Some(cell.to_string().as_bytes()), 0, 4) == partition;
     (0..).filter(lies).nth(n % 3).unwrap()
 }
 

@@ -35,13 +35,10 @@ impl Task {
     pub(super) fn next_stored_before(&mut self) -> Result<Option<Decision>, Stop> {
         let Some(next) = self.stored.front() else { return Ok(None) };
         let position = self.position();
-        let behind = next.position < position
-            || (next.position == position
-                && {
-                    let plain = &self.state.plain;
-                    // A decision about a tick that is over should have been met there.
-                    matches!(next.kind, DecisionKind::Dead { tick: Some(tick), .. } if tick < plain.progress.ticks)
-                });
+        let ticks = self.state.plain.progress.ticks;
+        // A decision about a tick that is over should have been met there.
+        let is_over = |kind: &DecisionKind| matches!(kind, DecisionKind::Dead { tick: Some(tick), .. } if *tick < ticks);
+        let behind = next.position < position || (next.position == position && is_over(&next.kind));
         if behind && !self.tolerant {
             let what =
                 format!("decision {} at {} lies behind {position}", next.number, next.position);

@@ -90,3 +90,9 @@ impl Effects {
         }
     }
 }
+
+/// Both lists of effects of a run.
+pub(super) struct BothEffects {
+    pub head: Effects,
+    pub tail: Effects,
+}

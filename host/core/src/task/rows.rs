@@ -1,8 +1,8 @@
 //! A run of data rows: through the operators before the edge that judges time in bulk, then from
 //! that edge on in calls that no tick spans; each row is finished in order, with all it made.
 
-use super::edge::{BothEffects, Judged};
-use super::effects::Effects;
+use super::edge::Judged;
+use super::effects::{BothEffects, Effects};
 use super::sheet::{NO_ID, Sheet, path_of};
 use super::{Stop, Task, decide};
 use crate::dead_letter::Cause;

@@ -2,7 +2,7 @@
 //! nowhere else, a replay included, each operator down the chain gets `advance`, after it has
 //! received what its predecessor emitted at this tick; then the watermark is handed on.
 
-use super::edge::Causes;
+use super::emit::Causes;
 use super::rows::Work;
 use super::{FailedCall, Stop, Task, call, decide};
 use crate::decision::DecisionKind;

@@ -1,3 +1,5 @@
+//! What the model of the sensors must keep: seeded, complete, and damaged as asked.
+
 use super::*;
 use crate::collision_2009;
 use serde_json::Value;

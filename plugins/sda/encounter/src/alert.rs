@@ -45,8 +45,8 @@ pub struct Alert {
 
 /// The encounter's name: the first 16 bytes of SHA-256, in hexadecimal, of
 /// `pawl-sda-alert/1/PRIMARY/SECONDARY/TENTHS`, with the time of closest approach to the nearest
-/// tenth of a second. Estimates that differ by a millisecond nearly always give the same name, and two
-/// encounters, which lie at least `merge_ms` apart, never do.
+/// tenth of a second. Estimates that differ by a millisecond nearly always give the same name, and
+/// two encounters, which lie at least `merge_ms` apart, never do.
 pub fn alert_id(primary_id: u32, secondary_id: u32, tca_ns: i64) -> String {
     let tenth_ns = SECOND_NS / 10;
     let tenths = (tca_ns + tenth_ns / 2).div_euclid(tenth_ns);

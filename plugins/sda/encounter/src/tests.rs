@@ -1,3 +1,5 @@
+//! What the operator must keep: one alert per encounter, whatever is seen of it and when.
+
 use super::*;
 use pawl_sdk::{Batch, ByteColumn, Driver};
 

@@ -1,3 +1,5 @@
+//! What finding close passes must keep, on tracks made for it.
+
 use super::*;
 use crate::Observation;
 use crate::track::tracks;

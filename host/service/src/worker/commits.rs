@@ -1,0 +1,122 @@
+//! When a commit is due, what must hold before it, and what follows once it is durable. One commit
+//! is in flight at most, and nothing of a step that failed is ever in one.
+
+use super::{InFlight, UNCOMMITTED_BYTES_MAX, Worker};
+use crate::crash::{self, CrashPoint};
+use crate::error::Error;
+use pawl_core::commit::CommitBatch;
+use pawl_pipeline::AtMax;
+use pawl_transport::Retained;
+
+impl Worker<'_, '_> {
+    /// Commits and checkpoints that are due.
+    pub(super) fn keep_pace(&mut self, did: bool) -> Result<(), Error> {
+        let now = self.life.context.clock.elapsed_us();
+        let task = &self.it.task;
+        let unsealed = task.unsealed() > 0 && !task.is_replaying();
+        if unsealed || (self.life.isolation.is_some() && !task.is_replaying()) {
+            let since = *self.commit_since_us.get_or_insert(now);
+            let rules = &self.life.context.pipeline.commit;
+            let due = now - since >= rules.interval_ms.saturating_mul(1000)
+                || task.unsealed() >= rules.records_max
+                || task.waiting().0 >= UNCOMMITTED_BYTES_MAX
+                || self.credit.is_spent();
+            if due {
+                // One commit in flight; a second one waits for it.
+                let must_wait = self.credit.is_spent() || task.waiting().0 >= UNCOMMITTED_BYTES_MAX;
+                self.poll_commit(must_wait)?;
+                if self.commit.is_none() {
+                    self.begin_commit()?;
+                }
+            }
+        } else if self.credit.is_spent() {
+            self.poll_commit(true)?;
+        }
+        if did && self.checkpoint_is_due(now) {
+            self.take_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Hands everything finished over as one commit.
+    pub(super) fn begin_commit(&mut self) -> Result<(), Error> {
+        self.it.task.seal(Some(self.it.durable));
+        let Some(batch) = self.it.task.take_sealed() else { return Ok(()) };
+        self.submit(batch)
+    }
+
+    pub(super) fn submit(&mut self, batch: CommitBatch) -> Result<(), Error> {
+        let letters = self.check_dead_letters(&batch)?;
+        crash::at(CrashPoint::MidEmit);
+        let commit = batch.commit.clone();
+        let now = self.life.context.clock.now_ms();
+        let ticket = self.life.context.transport.submit(batch, now);
+        crash::at(CrashPoint::CommitSubmitted);
+        let taken = std::mem::take(&mut self.taken);
+        self.commit = Some(InFlight { ticket, commit, taken, letters });
+        self.commit_since_us = None;
+        self.life.board.tell(|standing| standing.quiescent = false);
+        Ok(())
+    }
+
+    /// Takes note of a commit that has become durable; with `wait`, waits for it.
+    pub(super) fn poll_commit(&mut self, wait: bool) -> Result<(), Error> {
+        let Some(mut in_flight) = self.commit.take() else { return Ok(()) };
+        let outcome = if wait {
+            in_flight.ticket.wait()
+        } else if let Some(outcome) = in_flight.ticket.try_wait() {
+            outcome
+        } else {
+            self.commit = Some(in_flight);
+            return Ok(());
+        };
+        outcome?;
+        crash::at(CrashPoint::CommitDurable);
+        self.credit.give_back(in_flight.taken.0, in_flight.taken.1);
+        self.committed = in_flight.commit;
+        let (progress, counters) = (self.committed.progress, self.committed.counters.clone());
+        self.life.board.tell(|standing| {
+            standing.committed = progress;
+            standing.counters = counters;
+        });
+        let rules = &self.life.context.pipeline.dead_letters;
+        if in_flight.letters > 0 && rules.at_max == AtMax::DropOldest {
+            let max = Retained { records: rules.records_max, bytes: rules.bytes_max };
+            while self.life.context.transport.drop_oldest(&rules.topic, max)?.more {}
+        }
+        Ok(())
+    }
+
+    /// Commits all that is finished and waits until it is durable.
+    pub(super) fn commit_now(&mut self) -> Result<(), Error> {
+        self.poll_commit(true)?;
+        self.begin_commit()?;
+        self.poll_commit(true)
+    }
+
+    /// Dead letters must have room before the commit that writes them.
+    pub(super) fn check_dead_letters(&self, batch: &CommitBatch) -> Result<u64, Error> {
+        let rules = &self.life.context.pipeline.dead_letters;
+        let letters = batch.appends.iter().filter(|append| append.topic == rules.topic);
+        let (count, bytes) = letters.fold((0, 0), |(count, bytes), append| {
+            let records = &append.batch.records;
+            (count + records.len() as u64, bytes + records.bytes() as u64)
+        });
+        if count == 0 || rules.at_max == AtMax::DropOldest {
+            return Ok(count);
+        }
+        let retained = self.life.context.transport.retained(&rules.topic)?;
+        let full = retained.records + count > rules.records_max
+            || retained.bytes + bytes > rules.bytes_max;
+        if !full {
+            return Ok(count);
+        }
+        let what = format!(
+            "topic {} holds {} dead letters of {} bytes, {count} more do not fit within \
+             records_max = {} and bytes_max = {}: see to them and remove them, raise the bound, or \
+             set dead_letters.at_max = \"drop-oldest\"",
+            rules.topic, retained.records, retained.bytes, rules.records_max, rules.bytes_max
+        );
+        Err(Error::State { code: "dead-letters-full", what })
+    }
+}

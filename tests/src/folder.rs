@@ -129,7 +129,9 @@ impl Drop for Folder {
 /// The folder of built plugins.
 pub fn plugins() -> PathBuf {
     let folder = target().join("wasm32-unknown-unknown/release");
-    for plugin in ["identity", "count_window", "misbehaving", "misbehaving_smuggler"] {
+    let examples = ["identity", "count_window", "misbehaving", "misbehaving_smuggler"];
+    let sda = ["sda_normalize", "sda_cell", "sda_correlate", "sda_encounter"];
+    for plugin in examples.into_iter().chain(sda) {
         let file = folder.join(format!("{plugin}.wasm"));
         assert!(file.is_file(), "{} is not built: run `just plugins` first", file.display());
     }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 #[test]
 fn killed_at_random_moments_while_records_keep_coming_it_ends_as_if_undisturbed() {
-    const KILLS: usize = 25;
+    // A night of them: `PAWL_KILLS=10000`.
+    let kills = std::env::var("PAWL_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25);
     let mut random = Random::from_environment();
     let folder = Folder::new("random", PIPELINE);
     let mut producer = folder.start(&["produce", "-p", "p.toml", "observations"]);
     let mut stdin = producer.stdin();
     let mut killed = 0;
-    for lines in LINES.chunks(LINES.len().div_ceil(KILLS)) {
+    for lines in chunks_of(kills) {
         let mut running = folder.start(&["run", "p.toml"]);
         // Most of the time goes by before the tasks begin, and kills there are of little use.
         let early = random.chance(200);
@@ -26,8 +27,14 @@ fn killed_at_random_moments_while_records_keep_coming_it_ends_as_if_undisturbed(
     }
     drop(stdin);
     producer.wait().success();
-    assert_eq!(killed, KILLS);
+    assert_eq!(killed, kills);
     ends_as_undisturbed(&folder, "random kills");
+}
+
+/// The lines in so many parts; some are empty if there are fewer lines.
+fn chunks_of(count: usize) -> impl Iterator<Item = &'static [String]> {
+    let place = move |part: usize| part * LINES.len() / count;
+    (0..count).map(move |part| &LINES[place(part)..place(part + 1)])
 }
 
 /// Kills each life `moment` after it began until one comes to its end. Only `in_flight` rows are

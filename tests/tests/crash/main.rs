@@ -10,6 +10,8 @@ mod kills;
 #[cfg(test)]
 mod points;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod replaced;
 #[cfg(test)]
 mod workload;

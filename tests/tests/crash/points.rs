@@ -45,6 +45,13 @@ fn killed_at_every_crash_point_nothing_is_lost_and_nothing_comes_twice() {
 }
 
 #[test]
+fn no_crash_point_is_left_out() {
+    // Each stands once in the match that names it, which the compiler keeps whole.
+    let source = include_str!("../../../host/service/src/crash.rs");
+    assert_eq!(source.matches("=> \"").count(), CrashPoint::ALL.len());
+}
+
+#[test]
 fn killed_mid_process_while_a_guest_call_is_on_the_stack() {
     kill_at(CrashPoint::MidCall, &[3, 11, 19]);
 }

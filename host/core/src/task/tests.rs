@@ -5,7 +5,7 @@ use crate::breaker::BreakerRules;
 use crate::clock::WatermarkRules;
 use crate::commit::{CommitBatch, TaskId};
 use crate::identity::{IdSource, TimeSource, operator_seed};
-use crate::operator::{Emissions, Outcome, Rejection, Verdict, Wiring};
+use crate::operator::{Emissions, Failure, Outcome, Rejection, Verdict, Wiring};
 use crate::record::{PRIORITY_DEFAULT, Record, Records};
 use crate::spec::{DedupRules, EdgeSpec, LateRoute, OperatorSpec, Route, TopicSpec};
 

@@ -83,13 +83,6 @@ impl Window {
         for id in ids {
             met += usize::from(self.index.find(*id as u64, |_| false).is_some());
         }
-        if let Some(first) = self.next.checked_sub(self.ids_max) {
-            for slot in first.max(self.first())..first + ids.len() as u64 {
-                let low = slot as u32;
-                let found = self.index.find(self.id(slot) as u64, |found| *found == low);
-                met += usize::from(found.is_some());
-            }
-        }
         std::hint::black_box(met);
     }
 
@@ -113,7 +106,7 @@ impl Window {
         if planted(Mutant::CountByIds) {
             self.evict_by_ids();
         }
-        let early = self.leave(horizon);
+        let early = self.forgets_early(horizon);
         let slot = self.next;
         self.open.push(id, time.max(WITHDRAWN + 1));
         self.next += 1;
@@ -132,21 +125,14 @@ impl Window {
         early
     }
 
-    /// The slot that the next one pushes out of the count bound leaves the index. True if its id
-    /// was still to be remembered.
-    fn leave(&mut self, horizon: Timestamp) -> bool {
+    /// Whether the id of the slot that the next one pushes out of the count bound was still to be
+    /// remembered. An id that has a newer slot was forgotten by time before it got that.
+    fn forgets_early(&self, horizon: Timestamp) -> bool {
         let Some(slot) = self.next.checked_sub(self.ids_max).filter(|s| *s >= self.first()) else {
             return false;
         };
-        let (id, time) = (self.id(slot), self.time(slot));
-        // Withdrawn ids and those that have a newer slot are not there under this one.
-        match self.index.find_entry(id as u64, |low| *low == slot as u32) {
-            Ok(entry) => {
-                entry.remove();
-                time >= horizon
-            }
-            Err(_) => false,
-        }
+        let time = self.time(slot);
+        time != WITHDRAWN && time >= horizon
     }
 
     /// Takes an id out again that the operator refused. Its slot stays empty.
@@ -175,9 +161,7 @@ impl Window {
                 break;
             }
             let gone = Arc::clone(segment);
-            // Slots outside the count bound have left the index one by one.
-            let left = (bound.saturating_sub(gone.first)) as usize;
-            for (offset, id) in gone.ids.iter().enumerate().skip(left) {
+            for (offset, id) in gone.ids.iter().enumerate() {
                 let low = (gone.first + offset as u64) as u32;
                 if let Ok(entry) = self.index.find_entry(*id as u64, |found| *found == low) {
                     entry.remove();

@@ -8,6 +8,7 @@ use crate::identity::Id;
 use crate::mutant::{Mutant, planted};
 use crate::record::{NO_TIME, Timestamp};
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -110,19 +111,19 @@ impl Window {
         let slot = self.next;
         self.open.push(id, time.max(WITHDRAWN + 1));
         self.next += 1;
-        if let Some(old) = self.find_entry(id) {
-            // The one before is outside the bounds, or look would have said so.
-            if let Some(place) = self.index_mut(old, id) {
-                *place = slot as u32;
-            }
-            return early;
-        }
+        self.place(id, slot);
+        early
+    }
+
+    /// Enters `slot` into the index. An older slot of the id is outside the bounds.
+    fn place(&mut self, id: Id, slot: u64) {
         let Self { index, sealed, open, .. } = self;
         let first = sealed.front().map_or(open.first, |segment| segment.first);
-        index.insert_unique(id as u64, slot as u32, |low| {
-            id_at(sealed, open, whole(first, *low)) as u64
-        });
-        early
+        let of = |low: u32| id_at(sealed, open, whole(first, low));
+        match index.entry(id as u64, |low| of(*low) == id, |low| of(*low) as u64) {
+            Entry::Occupied(mut old) => *old.get_mut() = slot as u32,
+            Entry::Vacant(place) => _ = place.insert(slot as u32),
+        }
     }
 
     /// Whether the id of the slot that the next one pushes out of the count bound was still to be
@@ -229,18 +230,7 @@ impl Window {
         if self.time(slot) == WITHDRAWN {
             return;
         }
-        let id = self.id(slot);
-        if let Some(old) = self.find_entry(id) {
-            if let Some(place) = self.index_mut(old, id) {
-                *place = slot as u32;
-            }
-            return;
-        }
-        let Self { index, sealed, open, .. } = self;
-        let first = sealed.front().map_or(open.first, |segment| segment.first);
-        index.insert_unique(id as u64, slot as u32, |low| {
-            id_at(sealed, open, whole(first, *low)) as u64
-        });
+        self.place(self.id(slot), slot);
     }
 
     fn first(&self) -> u64 {
@@ -260,7 +250,7 @@ impl Window {
     }
 
     fn time(&self, slot: u64) -> Timestamp {
-        let (segment, offset) = place(&self.sealed, &self.open, slot);
+        let (segment, offset) = locate(&self.sealed, &self.open, slot);
         segment.times.get(offset).copied().unwrap_or(NO_TIME)
     }
 
@@ -274,10 +264,6 @@ impl Window {
             .find(id as u64, |low| id_at(&self.sealed, &self.open, whole(first, *low)) == id)
             .copied()
     }
-
-    fn index_mut(&mut self, low: u32, id: Id) -> Option<&mut u32> {
-        self.index.find_mut(id as u64, |found| *found == low)
-    }
 }
 
 /// The slot whose low bits are `low`, given that it is not below `first`.
@@ -285,7 +271,7 @@ fn whole(first: u64, low: u32) -> u64 {
     first + u64::from(low.wrapping_sub(first as u32))
 }
 
-fn place<'a>(
+fn locate<'a>(
     sealed: &'a VecDeque<Arc<Segment>>,
     open: &'a Segment,
     slot: u64,
@@ -302,7 +288,7 @@ fn place<'a>(
 }
 
 fn id_at(sealed: &VecDeque<Arc<Segment>>, open: &Segment, slot: u64) -> Id {
-    let (segment, offset) = place(sealed, open, slot);
+    let (segment, offset) = locate(sealed, open, slot);
     segment.ids.get(offset).copied().unwrap_or_default()
 }
 

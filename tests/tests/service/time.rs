@@ -191,11 +191,16 @@ fn an_empty_partition_holds_time_only_until_it_counts_as_idle() {
     };
     assert!(wanted.len() > 50);
     let folder = Folder::new("empty", TWO_STAGES);
-    folder.produce("observations", &input::joined(&lines));
+    let half = lines.len() / 2;
+    folder.produce("observations", &input::joined(&lines[..half]));
     let running = folder.start(&["run", "p.toml", "--set", "stage.observe.idle_after_ms=300"]);
+    let mut rest = lines[half..].chunks(3);
+    // Were all idle, time would stand: so more comes to the one that has input.
     wait_for("alerts in spite of empty partitions", Duration::from_secs(20), || {
-        (folder.stored().texts("alerts").len() > wanted.len() / 2).then_some(())
+        rest.next().into_iter().for_each(|few| folder.produce("observations", &input::joined(few)));
+        (folder.stored().texts("alerts").len() > wanted.len() / 3).then_some(())
     });
+    rest.for_each(|few| folder.produce("observations", &input::joined(few)));
     running.signal("TERM");
     running.wait().success();
     folder.run(&["--close-windows"]).success();

@@ -35,10 +35,13 @@ impl Task {
     pub(super) fn next_stored_before(&mut self) -> Result<Option<Decision>, Stop> {
         let Some(next) = self.stored.front() else { return Ok(None) };
         let position = self.position();
-        let ticks = self.state.plain.progress.ticks;
         // A decision about a tick that is over should have been met there.
-        let is_over = |kind: &DecisionKind| matches!(kind, DecisionKind::Dead { tick: Some(tick), .. } if *tick < ticks);
-        let behind = next.position < position || (next.position == position && is_over(&next.kind));
+        let ticks = self.state.plain.progress.ticks;
+        let over = match next.kind {
+            DecisionKind::Dead { tick: Some(tick), .. } => tick < ticks,
+            _ => false,
+        };
+        let behind = next.position < position || (next.position == position && over);
         if behind && !self.tolerant {
             let what =
                 format!("decision {} at {} lies behind {position}", next.number, next.position);

@@ -6,28 +6,28 @@
 
 pub mod clock;
 pub mod crash;
-mod error;
 pub mod stop;
+mod error;
 
-mod check;
 mod configuration;
 mod plugins;
 mod wiring;
+mod check;
 
-mod checkpointer;
-mod guest;
-mod journal;
-mod life;
-mod recover;
-mod worker;
-
-mod progress;
+mod context;
 mod service;
 mod supervisor;
+mod progress;
+
+mod life;
+mod journal;
+mod recover;
+mod guest;
+mod worker;
+mod checkpointer;
 
 pub use check::check;
+pub use context::RunOptions;
 pub use error::Error;
-pub use service::{
-    RunOptions, Summary, TaskSummary, open_transport, run, run_with_clock, store_of,
-};
+pub use service::{Summary, TaskSummary, open_transport, run, run_with_clock, store_of};
 pub use stop::StopFlag;

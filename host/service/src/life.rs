@@ -2,44 +2,19 @@
 //! may be incarnated several times, each time a guest fails: from a state, by a muted replay.
 
 use crate::check::Ready;
-use crate::checkpointer::Checkpointer;
-use crate::clock::Clock;
+use crate::context::Context;
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
-use crate::journal::Journal;
-use crate::plugins::Plugins;
 use crate::progress::Board;
 use crate::recover::Base;
-use crate::service::RunOptions;
-use crate::stop::StopFlag;
 use crate::worker::{End, PATIENCE, Worker};
-use pawl_checkpoint::Store;
 use pawl_core::commit::{Commit, CommitBatch, Progress, TaskId};
 use pawl_core::decision::{CheckpointName, Decision, DecisionKind};
 use pawl_core::operator::Failure;
-use pawl_core::record::{Offset, Producer};
+use pawl_core::record::Offset;
 use pawl_core::task::Isolation;
-use pawl_pipeline::{Pipeline, Stage};
+use pawl_pipeline::Stage;
 use pawl_sandbox::RestoreError;
-use pawl_transport::Transport;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// What all tasks of a run share.
-pub(crate) struct Context {
-    pub pipeline: Arc<Pipeline>,
-    pub transport: Arc<dyn Transport>,
-    pub store: Arc<dyn Store>,
-    pub clock: Arc<dyn Clock>,
-    pub stop: Arc<StopFlag>,
-    pub plugins: Plugins,
-    pub ready: BTreeMap<String, Ready>,
-    pub journal: Arc<Journal>,
-    pub checkpointer: Checkpointer,
-    pub options: RunOptions,
-    /// Number of the generation and all its producers.
-    pub generation: (u64, Vec<Producer>),
-}
 
 /// One life of one task.
 pub(crate) struct Life<'a> {

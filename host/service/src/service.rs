@@ -4,9 +4,9 @@
 use crate::check;
 use crate::checkpointer::{Checkpointer, crash_hook};
 use crate::clock::{Clock, SystemClock};
+use crate::context::{Context, RunOptions};
 use crate::error::Error;
 use crate::journal::Journal;
-use crate::life::Context;
 use crate::plugins::Plugins;
 use crate::progress::Standing;
 use crate::stop::StopFlag;
@@ -18,21 +18,6 @@ use pawl_core::record::{Producer, Timestamp};
 use pawl_pipeline::Pipeline;
 use pawl_transport::{Embedded, Lock, Options, Transport};
 use std::sync::Arc;
-
-/// How this run ends, and what a person allows it to do.
-#[derive(Clone, Debug, Default)]
-pub struct RunOptions {
-    /// End when every stage stands at the end of its input. Moves no time.
-    pub until_idle: bool,
-    /// Then move event time far enough to close every window, once.
-    pub close_windows: bool,
-    /// Where a task has committed and no checkpoint can be used: go on with an empty state.
-    pub fresh: bool,
-    /// Changed operators replay from the checkpoint, since the old ones cannot.
-    pub switch_at_checkpoint: bool,
-    /// Resume tasks that the circuit breaker stopped.
-    pub resume: bool,
-}
 
 /// What became of a run.
 #[derive(Clone, Debug, Default)]

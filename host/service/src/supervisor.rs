@@ -2,8 +2,9 @@
 //! full jitter, and given up after too many failures, saying why. What fails never stops the rest,
 //! unless what is on the disk is unknown.
 
+use crate::context::Context;
 use crate::error::Error;
-use crate::life::{Context, live};
+use crate::life::live;
 use crate::progress::{Board, Standing};
 use pawl_core::backoff::{Backoff, BackoffRules};
 use pawl_core::clock::largest_of_all;

@@ -44,11 +44,10 @@ fn observations() -> Vec<u8> {
 
 fn results(folder: &Folder) -> Results {
     let stored = folder.stored();
-    Results {
-        outputs: stored.outputs("alerts"),
-        letters: stored.letters(),
-        counters: stored.counters(),
-    }
+    let mut counters = stored.counters();
+    // The minimum over several producers takes more or fewer steps, as their rows come to lie.
+    counters.values_mut().for_each(|counters| counters.controls_in = 0);
+    Results { outputs: stored.outputs("alerts"), letters: stored.letters(), counters }
 }
 
 #[test]

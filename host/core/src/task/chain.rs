@@ -3,8 +3,8 @@
 
 use super::edge::Judged;
 use super::emit::Causes;
-use super::rows::Work;
 use super::sheet::Sheet;
+use super::work::Work;
 use super::{FailedCall, Stop, Task, call};
 use crate::mutant::{Mutant, planted};
 use crate::operator::{Batch, Failure, Operator};

@@ -1,7 +1,7 @@
 //! Decisions: stored ones are applied where they stand; new ones are made only where none is
 //! stored and nothing is quiet, and each takes the next number.
 
-use super::rows::DeadItem;
+use super::work::DeadItem;
 use super::{Step, Stop, Task, Wish};
 use crate::dead_letter::Cause;
 use crate::decision::{Decision, DecisionKind};

@@ -4,8 +4,8 @@
 //! Order of judgement: id and event time present; duplicate; late; then the id is entered.
 
 use super::Task;
-use super::rows::Work;
 use super::sheet::{NO_ID, Sheet};
+use super::work::Work;
 use crate::dead_letter::Cause;
 use crate::identity::{self, Id};
 use crate::mutant::{Mutant, planted};

@@ -2,8 +2,8 @@
 //! next operator or to topics. Nothing here trusts an index that a guest gave.
 
 use super::Task;
-use super::rows::Work;
 use super::sheet::{NO_ID, Sheet};
+use super::work::Work;
 use crate::identity::{self, Id, IdSource, TimeSource};
 use crate::mutant::{Mutant, planted};
 use crate::operator::{Emissions, Failure};

@@ -8,13 +8,12 @@
 mod events;
 
 mod rows;
-mod tick;
-
-mod call;
-mod chain;
 mod edge;
+mod chain;
+mod call;
 mod emit;
 mod refusals;
+mod tick;
 
 mod decide;
 mod replay;
@@ -22,6 +21,7 @@ mod seal;
 
 mod effects;
 mod sheet;
+mod work;
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 //! refused payload is never touched.
 
 use super::Task;
-use super::rows::Work;
 use super::sheet::{NO_ID, Sheet};
+use super::work::Work;
 use crate::counters::{Counters, EdgeCounters};
 use crate::dead_letter::{self, Cause, Refused};
 use crate::identity::{self, Id};

@@ -2,16 +2,15 @@
 //! that edge on in calls that no tick spans; each row is finished in order, with all it made.
 
 use super::edge::Judged;
-use super::effects::{BothEffects, Effects};
-use super::sheet::{NO_ID, Sheet, path_of};
+use super::sheet::{NO_ID, Sheet};
+use super::work::{DeadItem, Work};
 use super::{Stop, Task, decide};
-use crate::dead_letter::Cause;
-use crate::decision::{DecisionKind, PathStep};
-use crate::identity::{self, Id, IdSource};
+use crate::decision::DecisionKind;
+use crate::identity::{self, IdSource};
 use crate::laws::{Law, Violation};
 use crate::mutant::{Mutant, planted};
 use crate::operator::Operator;
-use crate::record::{LogBatch, NO_TIME, Offset, Producer, Records, Timestamp};
+use crate::record::{LogBatch, NO_TIME, Offset, Timestamp};
 use crate::spec::TimeOrigin;
 use std::borrow::Cow;
 
@@ -23,116 +22,6 @@ const HEAD_BYTES_MAX: usize = 8 << 20;
 
 /// The disposition of a row that killed the host.
 pub(crate) const HOST_CRASH: &str = "host-crash";
-
-/// What is under way: a run of rows, or a tick.
-pub(super) struct Work<'a> {
-    /// The input's columns and the first row of the run there; none at a tick.
-    input: Option<(&'a Records, usize)>,
-    /// Who wrote the rows.
-    pub producer: Option<&'a Producer>,
-    /// Offset of the first row; at a tick, of the row behind it.
-    first: Offset,
-    /// Rows of the run.
-    rows: usize,
-    /// Id and watermark of the tick, if it is one.
-    pub tick: Option<(Id, Timestamp)>,
-    /// Operators before the edge that judges time are at work.
-    pub in_head: bool,
-    /// What waits before that edge.
-    pub queue: Sheet<'static>,
-    /// Items that decisions say are dead.
-    pub dead: Vec<DeadItem>,
-    effects: BothEffects,
-    failed: Vec<bool>,
-}
-
-/// An item that a decision says is dead.
-pub(super) struct DeadItem {
-    pub number: u64,
-    pub row: u32,
-    pub path: Vec<PathStep>,
-    pub cause: Cause,
-    pub applied: bool,
-}
-
-impl DeadItem {
-    /// Whether it is dead before operator `edge`: the one behind the last step of its path, or
-    /// the first of the chain.
-    pub fn operator(&self, edge: usize) -> bool {
-        self.path.last().map_or(edge == 0, |step| usize::from(step.operator) + 1 == edge)
-    }
-}
-
-impl<'a> Work<'a> {
-    /// A tick before the row at `position`.
-    pub fn of_tick(id: Id, watermark: Timestamp, position: Offset) -> Work<'static> {
-        Work {
-            input: None,
-            producer: None,
-            first: position,
-            rows: 0,
-            tick: Some((id, watermark)),
-            in_head: false,
-            queue: Sheet::empty(0),
-            dead: Vec::new(),
-            effects: BothEffects { head: Effects::default(), tail: Effects::default() },
-            failed: Vec::new(),
-        }
-    }
-
-    pub fn effects(&mut self) -> &mut Effects {
-        if self.in_head { &mut self.effects.head } else { &mut self.effects.tail }
-    }
-
-    /// Offset of a row of the run.
-    pub fn offset(&self, row: u32) -> Offset {
-        self.first + u64::from(row)
-    }
-
-    /// Offset behind the last row.
-    pub fn end(&self) -> Offset {
-        self.first + self.rows as u64
-    }
-
-    /// The root row of an item.
-    pub fn root(&self, row: u32) -> Option<(&'a Records, usize)> {
-        self.input.map(|(records, first)| (records, first + row as usize))
-    }
-
-    /// The decision that an item before operator `edge` is dead, if there is one.
-    pub fn decided_dead(
-        &mut self,
-        edge: usize,
-        sheet: &Sheet<'_>,
-        item: usize,
-    ) -> Option<&mut DeadItem> {
-        let row = sheet.row(item);
-        let mut of_row = self.dead.iter_mut().filter(|dead| dead.row == row && !dead.applied);
-        of_row.find(|dead| dead.operator(edge) && dead.path == path_of(sheet.steps_of(item)))
-    }
-
-    /// Whether there is one.
-    pub fn is_decided_dead(&mut self, edge: usize, sheet: &Sheet<'_>, item: usize) -> bool {
-        self.decided_dead(edge, sheet, item).is_some()
-    }
-
-    /// Whether the run has met the item of this decision.
-    pub fn has_met(&self, number: u64) -> bool {
-        self.dead.iter().any(|dead| dead.number == number && dead.applied)
-    }
-
-    /// Bytes of what was made and has not gone out.
-    fn made(&self) -> usize {
-        self.effects.head.bytes() + self.effects.tail.bytes()
-    }
-
-    /// Notes that something of a row failed, for the breaker.
-    pub fn failed(&mut self, row: u32) {
-        if let Some(failed) = self.failed.get_mut(row as usize) {
-            *failed = true;
-        }
-    }
-}
 
 impl Task {
     /// Deals with `rows` data rows of `input` from its data row `first` on. Returns how many: it
@@ -146,18 +35,10 @@ impl Task {
     ) -> Result<u64, Stop> {
         let rows = if self.time_edge() > 0 { rows.min(self.head_rows) } else { rows };
         let source = self.source_sheet(input, first, rows);
-        let mut work = Work {
-            input: Some((&input.records, first)),
-            producer: input.producer.as_ref(),
-            first: self.position(),
-            rows,
-            tick: None,
-            in_head: self.time_edge() > 0,
-            queue: Sheet::empty(self.time_edge()),
-            dead: self.dead_in_run(rows),
-            effects: BothEffects { head: Effects::default(), tail: Effects::default() },
-            failed: vec![false; rows],
-        };
+        let dead = self.dead_in_run(rows);
+        let in_head = self.time_edge() > 0;
+        let mut work = Work::of_rows(input, first, rows, self.position(), dead);
+        (work.in_head, work.queue) = (in_head, Sheet::empty(self.time_edge()));
         if work.in_head {
             self.feed(0, &source, &mut work, operators)?;
             self.head_rows = match work.queue.columns.bytes() > HEAD_BYTES_MAX {
@@ -256,7 +137,7 @@ impl Task {
             plain.input_sum = plain.input_sum.wrapping_add(hash);
         }
         plain.counters.records_in += 1;
-        let failed = work.failed.get(row as usize).copied().unwrap_or(false);
+        let failed = work.has_failed(row);
         plain.breaker.note(failed, &self.spec.breaker);
         let position = plain.progress.position;
         plain.progress.position += 1;

@@ -3,7 +3,7 @@
 //! received what its predecessor emitted at this tick; then the watermark is handed on.
 
 use super::emit::Causes;
-use super::rows::Work;
+use super::work::Work;
 use super::{FailedCall, Stop, Task, call, decide};
 use crate::decision::DecisionKind;
 use crate::identity;
@@ -143,7 +143,7 @@ impl Task {
         }
     }
 
-    fn dead_at_tick(&self) -> Vec<super::rows::DeadItem> {
+    fn dead_at_tick(&self) -> Vec<super::work::DeadItem> {
         let (tick, position) = (self.state.plain.progress.ticks, self.position());
         let run = self.stored.iter().take_while(|d| decide::is_dead(d) && d.position == position);
         run.filter_map(|decision| match &decision.kind {

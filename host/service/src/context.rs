@@ -1,0 +1,45 @@
+//! What all tasks of a run share, and how the run is to go. Plain values and handles.
+
+use crate::check::Ready;
+use crate::checkpointer::Checkpointer;
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::plugins::Plugins;
+use crate::stop::StopFlag;
+use pawl_checkpoint::Store;
+use pawl_core::record::Producer;
+use pawl_pipeline::Pipeline;
+use pawl_transport::Transport;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How this run ends, and what a person allows it to do.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// End when every stage stands at the end of its input. Moves no time.
+    pub until_idle: bool,
+    /// Then move event time far enough to close every window, once.
+    pub close_windows: bool,
+    /// Where a task has committed and no checkpoint can be used: go on with an empty state.
+    pub fresh: bool,
+    /// Changed operators replay from the checkpoint, since the old ones cannot.
+    pub switch_at_checkpoint: bool,
+    /// Resume tasks that the circuit breaker stopped.
+    pub resume: bool,
+}
+
+/// What all tasks of a run share.
+pub(crate) struct Context {
+    pub pipeline: Arc<Pipeline>,
+    pub transport: Arc<dyn Transport>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub stop: Arc<StopFlag>,
+    pub plugins: Plugins,
+    pub ready: BTreeMap<String, Ready>,
+    pub journal: Arc<Journal>,
+    pub checkpointer: Checkpointer,
+    pub options: RunOptions,
+    /// Number of the generation and all its producers.
+    pub generation: (u64, Vec<Producer>),
+}

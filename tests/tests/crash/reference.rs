@@ -64,7 +64,7 @@ fn the_collision_of_2009_is_found_once_whenever_it_is_killed() {
 
     let folder = prepared("killed", &observations);
     let mut killed = 0;
-    for _ in 0..30 {
+    for _ in 0..20 {
         let mut running = folder.start(&[&["run", "p.toml", "--until-idle"], &OFTEN[..]].concat());
         running.wait_until_it_says("recovering from a checkpoint");
         let moment = Duration::from_millis(random.below(120));

@@ -54,10 +54,11 @@ impl Task {
         self.sealed_root = commit.root();
     }
 
-    /// How many rows a step may take so as not to cross the commit in a tolerant replay.
+    /// How many rows a step may take so as not to cross the commit: a run across it would mix rows
+    /// that have passed before with others, and if a call fails nobody could tell which it was.
     pub(super) fn rows_to_commit(&self) -> usize {
         let left = self.commit.progress.position.saturating_sub(self.position());
-        match self.tolerant && self.replaying {
+        match self.replaying {
             true => usize::try_from(left.max(1)).unwrap_or(usize::MAX),
             false => usize::MAX,
         }

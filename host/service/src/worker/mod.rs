@@ -211,14 +211,11 @@ impl<'l, 'a> Worker<'l, 'a> {
     }
 
     fn rows_max(&self) -> usize {
-        let task = &self.it.task;
-        let left = match task.is_replaying() {
-            // A run across the commit would mix rows that have passed before with others, and if
-            // it fails nobody could tell which of them it was.
-            true => self.committed.progress.position.saturating_sub(task.position()),
-            false => self.credit.left().0,
+        let left = match self.it.task.is_replaying() {
+            true => u64::MAX,
+            false => self.credit.left().0.max(1),
         };
-        let left = usize::try_from(left.max(1)).unwrap_or(usize::MAX);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
         left.min(self.life.stage.batch_records_max as usize)
     }
 

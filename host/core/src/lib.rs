@@ -17,6 +17,7 @@ pub mod counters;
 
 pub mod clock;
 pub mod heard;
+mod index;
 pub mod window;
 
 pub mod dead_letter;

@@ -5,10 +5,9 @@
 //! copying. Lookups judge both bounds afresh, so when memory is given back never shows.
 
 use crate::identity::Id;
+use crate::index::Index;
 use crate::mutant::{Mutant, planted};
 use crate::record::{NO_TIME, Timestamp};
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -47,7 +46,7 @@ pub struct Window {
     sealed: VecDeque<Arc<Segment>>,
     open: Segment,
     /// Slots by id; a slot is kept as its low 32 bits, which the count bound makes unambiguous.
-    index: HashTable<u32>,
+    index: Index,
 }
 
 /// A window as a checkpoint holds it: the open slots by value, sealed segments by reference.
@@ -68,7 +67,7 @@ impl Window {
             decided: 0,
             sealed: VecDeque::new(),
             open: Segment::starting(0),
-            index: HashTable::new(),
+            index: Index::default(),
         }
     }
 
@@ -80,10 +79,7 @@ impl Window {
     /// Touches what looking for these ids, and entering them, will need. Changes nothing: many
     /// look-ups side by side wait for memory together, one after the other each waits alone.
     pub fn warm(&self, ids: &[Id]) {
-        let mut met = 0usize;
-        for id in ids {
-            met += usize::from(self.index.find(*id as u64, |_| false).is_some());
-        }
+        let met = ids.iter().fold(0, |met, id| met ^ self.index.touch(*id));
         std::hint::black_box(met);
     }
 
@@ -119,11 +115,7 @@ impl Window {
     fn place(&mut self, id: Id, slot: u64) {
         let Self { index, sealed, open, .. } = self;
         let first = sealed.front().map_or(open.first, |segment| segment.first);
-        let of = |low: u32| id_at(sealed, open, whole(first, low));
-        match index.entry(id as u64, |low| of(*low) == id, |low| of(*low) as u64) {
-            Entry::Occupied(mut old) => *old.get_mut() = slot as u32,
-            Entry::Vacant(place) => _ = place.insert(slot as u32),
-        }
+        index.enter(id, slot as u32, |low| id_at(sealed, open, whole(first, low)) == id);
     }
 
     /// Whether the id of the slot that the next one pushes out of the count bound was still to be
@@ -145,9 +137,7 @@ impl Window {
         if let Some(time) = self.open.times.get_mut((slot - self.open.first) as usize) {
             *time = WITHDRAWN;
         }
-        if let Ok(entry) = self.index.find_entry(id as u64, |low| *low == slot as u32) {
-            entry.remove();
-        }
+        self.index.remove(id, slot as u32);
     }
 
     /// Between two roots: seals full segments and gives back what lies outside the bounds.
@@ -163,10 +153,7 @@ impl Window {
             }
             let gone = Arc::clone(segment);
             for (offset, id) in gone.ids.iter().enumerate() {
-                let low = (gone.first + offset as u64) as u32;
-                if let Ok(entry) = self.index.find_entry(*id as u64, |found| *found == low) {
-                    entry.remove();
-                }
+                self.index.remove(*id, (gone.first + offset as u64) as u32);
             }
             self.sealed.pop_front();
         }
@@ -184,13 +171,13 @@ impl Window {
 
     /// Whether no id is in memory.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.len() == 0
     }
 
     /// Bytes in memory, about.
     pub fn bytes(&self) -> usize {
         let slots = self.sealed.len() * SEGMENT_SLOTS + self.open.ids.capacity();
-        slots * 24 + self.index.allocation_size()
+        slots * 24 + self.index.bytes()
     }
 
     /// The window for a checkpoint. Copies the open slots only.
@@ -221,7 +208,7 @@ impl Window {
     /// A bug to plant: makes room for one id by counting ids that are in the window.
     fn evict_by_ids(&mut self) {
         while self.index.len() as u64 >= self.ids_max {
-            let Some(oldest) = self.index.iter().min().copied() else { return };
+            let Some(oldest) = self.index.slots().min() else { return };
             self.withdraw(self.id(u64::from(oldest)));
         }
     }
@@ -255,14 +242,9 @@ impl Window {
     }
 
     fn find(&self, id: Id) -> Option<u64> {
-        self.find_entry(id).map(|low| whole(self.first(), low))
-    }
-
-    fn find_entry(&self, id: Id) -> Option<u32> {
         let first = self.first();
-        self.index
-            .find(id as u64, |low| id_at(&self.sealed, &self.open, whole(first, *low)) == id)
-            .copied()
+        let is_it = |low| id_at(&self.sealed, &self.open, whole(first, low)) == id;
+        self.index.find(id, is_it).map(|low| whole(first, low))
     }
 }
 

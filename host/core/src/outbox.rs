@@ -132,7 +132,10 @@ impl Outbox {
                 if batch.rows() == 0 {
                     continue;
                 }
-                let mut batch = std::mem::take(batch);
+                // The next commit will be about as large: so that it need not grow step by step.
+                let records = Records::with_room_of(&batch.records);
+                let next = LogBatch { records, ..LogBatch::default() };
+                let mut batch = std::mem::replace(batch, next);
                 batch.producer = Some(self.producer.clone());
                 batch.records.pad_headers();
                 let partition = partition as u32;

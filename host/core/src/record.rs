@@ -64,6 +64,20 @@ pub struct Record<'a> {
 }
 
 impl Records {
+    /// No records, with room for as many as `like` has.
+    pub fn with_room_of(like: &Records) -> Self {
+        let column = |of: &ByteColumn| ByteColumn::with_capacity(of.len(), of.data.len());
+        Self {
+            keys: column(&like.keys),
+            values: column(&like.values),
+            ids: column(&like.ids),
+            event_times: Vec::with_capacity(like.len()),
+            timestamps: Vec::with_capacity(like.len()),
+            priorities: Vec::with_capacity(like.len()),
+            headers: Vec::new(),
+        }
+    }
+
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.event_times.len()

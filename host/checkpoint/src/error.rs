@@ -139,7 +139,8 @@ impl Error {
     /// like one that reads wrong: only this checkpoint is given up.
     pub(crate) fn reading(path: &Path, at: u64, error: io::Error) -> Self {
         const EIO: i32 = 5; // on Linux and macOS
-        if error.raw_os_error() == Some(EIO) || error.kind() == io::ErrorKind::UnexpectedEof {
+        let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::IsADirectory];
+        if error.raw_os_error() == Some(EIO) || kinds.contains(&error.kind()) {
             return Error::Damaged { path: path.to_owned(), at, what: error.to_string() };
         }
         Error::io("read", path, error)

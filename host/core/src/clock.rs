@@ -72,7 +72,7 @@ impl Clock {
     /// time moves to the smallest of them. What time has come within reach of counts from then on.
     pub fn observe(&mut self, time: Timestamp, id: Id, key: Id, rules: &WatermarkRules) {
         let agree = rules.agree.max(1);
-        if time <= self.largest && self.keys.len() >= agree {
+        if time <= self.records && self.keys.len() >= agree {
             return; // most records: time has been there, and nothing new is within its reach
         }
         if self.keys.len() < agree && !self.keys.contains(&key) {
@@ -283,6 +283,14 @@ mod tests {
         assert_eq!(largest_of_all(all.into_iter()), 900);
         assert_eq!(largest_of_all([(&never, 400)].into_iter()), 400);
         assert_eq!(largest_of_all(std::iter::empty()), NO_TIME);
+    }
+
+    #[test]
+    fn what_records_bring_behind_a_closing_counts_for_the_next_one() {
+        let mut clock = clock(&[(100, 1, 1), (104, 2, 2), (108, 3, 3)]);
+        clock.close(200, &RULES);
+        clock.observe(150, 4, 1, &RULES);
+        assert_eq!((clock.largest_of_records(), clock.largest()), (150, 200));
     }
 
     #[test]

@@ -160,7 +160,7 @@ mod tests {
             let mut ids: Vec<Id> = Vec::new(); // by slot
             for turn in 0..60_000u32 {
                 // Ids that differ in high bits only have one tag and one home.
-                let id = u128::from(next(400)) % crowd | u128::from(next(3)) << 64;
+                let id = (u128::from(next(400)) % crowd) | (u128::from(next(3)) << 64);
                 if next(3) > 0 {
                     ids.push(id);
                     let slot = ids.len() as u32 - 1;

@@ -52,7 +52,11 @@ impl fmt::Display for Error {
             Error::TooLarge { bytes, max } => {
                 write!(to, "component has {bytes} bytes, component_bytes_max is {max}")
             }
-            Error::NotWasm(what) => write!(to, "not a WebAssembly component: {what}"),
+            Error::NotWasm(what) => {
+                // What the parser says goes on with a dump of bytes.
+                let first = what.lines().next().unwrap_or_default().trim_end_matches(':');
+                write!(to, "not a WebAssembly component: {first}")
+            }
             Error::CoreModule => write!(
                 to,
                 "a core module, not a component: link it with wasm-component-ld, or wrap it with \

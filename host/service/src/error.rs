@@ -70,9 +70,7 @@ impl Error {
     /// Whether starting the task again cannot help: it is not restarted.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Error::Transport(error) => {
-                matches!(error.class(), pawl_transport::Class::Fenced) || error.poisons()
-            }
+            Error::Transport(error) => error.class() != pawl_transport::Class::Transient,
             Error::Checkpoint(error) => {
                 error.is_fatal() || matches!(error, pawl_checkpoint::Error::Superseded { .. })
             }

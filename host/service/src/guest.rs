@@ -11,6 +11,7 @@ use pawl_core::operator::{Batch, Failure, Operator, Outcome};
 use pawl_core::record::{Offset, Timestamp};
 use pawl_sandbox::{Instance, StatePart};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One operator's instance.
 pub(crate) struct Guest {
@@ -26,6 +27,8 @@ pub(crate) struct Watch {
     pub position: Option<Offset>,
     /// The root of the last commit.
     pub root: u64,
+    /// A tick has begun: what it makes can be blamed on no row. Shared by the guests of a step.
+    pub in_tick: Arc<AtomicBool>,
 }
 
 /// The state of one operator: its format, and its parts with their bytes.
@@ -98,8 +101,10 @@ impl Guest {
 impl Operator for Guest {
     fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
         let held = self.watch.as_ref().map(|watch| match watch.position {
-            Some(row) => watch.journal.hold(&watch.task, row, watch.root),
-            None => watch.journal.hold_nothing(),
+            Some(row) if !watch.in_tick.load(Ordering::Relaxed) => {
+                watch.journal.hold(&watch.task, row, watch.root)
+            }
+            _ => watch.journal.hold_nothing(),
         });
         crash::around_call(&batch.values.data);
         let outcome = self.instance.process(batch);
@@ -109,7 +114,10 @@ impl Operator for Guest {
 
     fn advance(&mut self, watermark: Timestamp) -> Result<Outcome, Failure> {
         // No record can be blamed for what happens here.
-        let held = self.watch.as_ref().map(|watch| watch.journal.hold_nothing());
+        let held = self.watch.as_ref().map(|watch| {
+            watch.in_tick.store(true, Ordering::Relaxed);
+            watch.journal.hold_nothing()
+        });
         let outcome = self.instance.advance(watermark);
         drop(held);
         outcome

@@ -156,7 +156,9 @@ impl<'a> Life<'a> {
             let dead = matches!(&decision.kind, DecisionKind::Dead { path, .. } if path.is_empty());
             dead && decision.position == row
         });
-        if convicted || row < position || last.is_some_and(|last| last.position > row) {
+        let (_, end) = self.context.transport.range(&self.stage.input, self.id.partition)?;
+        if convicted || row >= end || row < position || last.is_some_and(|last| last.position > row)
+        {
             return Ok(());
         }
         let number = last.map_or(0, |decision| decision.number + 1).max(commit.progress.decisions);

@@ -11,6 +11,7 @@ use pawl_checkpoint::{Checkpoint, Header, OperatorRecord, Owner};
 use pawl_core::SEMANTICS;
 use pawl_core::commit::Commit;
 use pawl_core::decision::{CheckpointName, DecisionKind, OperatorDigest};
+use pawl_core::laws::Law;
 use pawl_core::spec::Spec;
 use pawl_core::state::{EdgeSegment, Image, State};
 use pawl_core::task::{Recovery, Task};
@@ -46,8 +47,6 @@ pub(crate) struct Incarnation {
     pub commit: Commit,
     /// New operators run on the checkpoint's state: to be decided when the replay is over.
     pub switched_at: Option<CheckpointName>,
-    /// Other operators replay than those that committed: outputs may differ.
-    pub tolerant: bool,
 }
 
 impl Life<'_> {
@@ -155,8 +154,17 @@ impl Life<'_> {
             epoch: self.epoch,
             tolerant,
         };
-        let task = Task::new(spec, state, recovery)
-            .map_err(|violation| Error::State { code: "recovery", what: violation.to_string() })?;
+        let task = Task::new(spec, state, recovery).map_err(|violation| match violation.law {
+            Law::Ck4 => Error::State {
+                code: "database-older",
+                what: format!(
+                    "{violation}: the database is older than the checkpoints of {}; bring the \
+                     right pawl.db back, or begin with an empty data folder",
+                    self.id
+                ),
+            },
+            _ => Error::State { code: "recovery", what: violation.to_string() },
+        })?;
         let durable = base.name.unwrap_or(self.durable);
         Ok(Incarnation {
             task,
@@ -170,7 +178,6 @@ impl Life<'_> {
             full_next: base.name.is_none(),
             commit,
             switched_at: at_checkpoint.then_some(durable),
-            tolerant,
         })
     }
 

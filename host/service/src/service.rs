@@ -102,9 +102,10 @@ pub fn run_with_clock(
     if thread.join().is_err() {
         return Err(Error::Panicked("the checkpointer".to_owned()));
     }
-    journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
     drop(lock);
-    summary(outcomes?)
+    let summary = summary(outcomes?)?;
+    journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
+    Ok(summary)
 }
 
 /// Opens the pipeline's transport, with all its topics unless only to look at.

@@ -33,13 +33,12 @@ pub(crate) type Outcomes = Vec<(TaskId, Standing)>;
 /// Runs all tasks until they have ended.
 pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
     let mut tasks = Vec::new();
-    for stage in context.pipeline.upstream_first() {
-        for partition in 0..context.transport.partitions(&stage.input)? {
-            let id = TaskId { stage: stage.name.clone(), partition };
-            tasks.push(watch(context, id)?);
-        }
-    }
     let (mut closed, mut failed) = (None, None);
+    if let Err(error) = start_all(context, &mut tasks) {
+        // Those that run must end before the folder is let go.
+        failed = Some(error);
+        context.stop.drain();
+    }
     while !tasks.iter().all(|task| task.board.look().ended.is_some()) {
         let options = &context.options;
         let idle = match options.until_idle && !context.stop.is_draining() {
@@ -74,6 +73,16 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
         }
     }
     failed.map_or(Ok(outcomes), Err)
+}
+
+fn start_all(context: &Arc<Context>, tasks: &mut Vec<Watched>) -> Result<(), Error> {
+    for stage in context.pipeline.upstream_first() {
+        for partition in 0..context.transport.partitions(&stage.input)? {
+            let id = TaskId { stage: stage.name.clone(), partition };
+            tasks.push(watch(context, id)?);
+        }
+    }
+    Ok(())
 }
 
 fn watch(context: &Arc<Context>, id: TaskId) -> Result<Watched, Error> {

@@ -230,7 +230,7 @@ impl StorageKind {
     fn advice(self) -> &'static str {
         match self {
             Self::Full => "; free space (or raise the bound) and start again, nothing is lost",
-            Self::Io => "; check the disk and the system's log before starting again",
+            Self::Io => "; see whether the disk is full or failing before starting again",
             Self::Corrupt => {
                 "; keep a copy of the file with its -wal, check the disk, and restore a backup or \
                  start with an empty folder"

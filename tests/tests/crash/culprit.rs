@@ -91,3 +91,49 @@ fn a_record_in_hand_at_one_end_after_another_is_innocent_if_the_task_gets_on_bet
     assert_eq!(folder.stored().letters(), []);
     assert_eq!(folder.stored().texts("out").len(), 300);
 }
+
+const WINDOWED: &str = r#"
+pawl = 1
+name = "windowed"
+data = "data"
+plugins = ["PLUGINS"]
+[topics.in]
+[topics.out]
+[[stage]]
+name = "window"
+input = "in"
+output = "out"
+[[stage.operator]]
+name = "window"
+plugin = "count-window"
+config = { window_ms = 1000, min_sensors = 1 }
+[stage.operator.edge]
+event_time = { field = "/t_ms", unit = "ms" }
+watermark = { disorder_ms = 0 }
+[[stage.operator]]
+name = "copy"
+plugin = "identity"
+"#;
+
+#[test]
+fn for_what_a_tick_makes_no_record_is_blamed_however_often_the_host_dies() {
+    let folder = Folder::new("ticks", WINDOWED);
+    let lines: Vec<String> = (0..200)
+        .map(|n| {
+            let time = 1_700_000_000_000u64 + n * 100;
+            format!(
+                r#"{{"observation_id":"{n:016x}","sensor_id":"S1","object_id":"1","cell":"{}","t_ms":{time},"x":1.0,"y":1.0,"z":1.0}}"#,
+                n % 5
+            )
+        })
+        .collect();
+    folder.produce("in", &input::joined(&lines));
+    // The second operator dies of what the first one emits when a window closes.
+    for _ in 0..6 {
+        let ended = run_with_killer(&folder, "\"window_start\":1700000005000");
+        assert!(ended.was_killed(), "{}", ended.err);
+    }
+    folder.run(&["--close-windows"]).success();
+    assert_eq!(folder.stored().letters().len(), 0);
+    assert_eq!(folder.stored().texts("out").len(), 100, "20 windows of 5 cells");
+}

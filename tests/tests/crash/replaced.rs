@@ -125,6 +125,26 @@ fn switching_at_the_checkpoint_is_finished_also_when_it_is_killed_on_the_way() {
 }
 
 #[test]
+fn switched_at_the_checkpoint_killed_and_switched_back_it_switches_once_each_time() {
+    let folder = crashed("back");
+    folder.write_pipeline(&PIPELINE.replace("min_sensors = 1", "min_sensors = 9"));
+    let killed = ["--until-idle", "--switch-at-checkpoint", "--set", FAR_APART];
+    assert!(folder.run_to_crash("snapshot-taken:1", &killed).was_killed());
+    folder.write_pipeline(PIPELINE);
+    folder.run(&["--until-idle", "--set", FAR_APART]).success();
+    let stored = folder.stored();
+    for partition in 0..2 {
+        let decisions = stored.decisions(&task("window", partition));
+        let switches = decisions.iter().filter(|decision| {
+            matches!(decision.kind, DecisionKind::Switch { at_checkpoint: None, .. })
+        });
+        assert!(switches.count() <= 1, "{decisions:?}");
+        let end = stored.commit(&task("window", partition)).unwrap().progress.position;
+        assert_eq!(end, UNDISTURBED.idle.counters[&format!("window/{partition}")].records_in);
+    }
+}
+
+#[test]
 fn operators_that_are_not_those_of_before_are_refused_and_nothing_is_lost() {
     let folder = crashed("renamed");
     folder

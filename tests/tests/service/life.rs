@@ -127,3 +127,25 @@ fn a_slow_consumer_with_little_credit_keeps_memory_flat_however_much_waits() {
     println!("peaks: {peaks:?} MiB");
     assert!(peaks[1] < peaks[0] + 60, "60 MB waited, and the peaks are {peaks:?} MiB");
 }
+
+#[test]
+fn killed_at_the_end_of_its_input_with_little_credit_it_takes_up_what_comes_later() {
+    let folder = Folder::new("credit-back", PIPELINE);
+    let little = ["--set", "stage.copy.in_flight_records_max=10"];
+    folder.produce("in", &input::joined(&input::numbered(0, 100)));
+    let first = folder.start(&["run", "p.toml", little[0], little[1]]);
+    wait_for("all to be committed", Duration::from_secs(20), || {
+        (committed(&folder) == 100).then_some(())
+    });
+    first.signal("KILL");
+    assert!(first.wait().was_killed());
+    let mut second = folder.start(&["run", "p.toml", little[0], little[1]]);
+    second.wait_until_it_says("recovering from a checkpoint");
+    folder.produce("in", &input::joined(&input::numbered(100, 200)));
+    wait_for("the rest to be committed", Duration::from_secs(20), || {
+        (committed(&folder) == 200).then_some(())
+    });
+    second.signal("TERM");
+    second.wait().success();
+    assert_eq!(folder.stored().texts("out"), input::numbered(0, 200));
+}

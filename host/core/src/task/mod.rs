@@ -41,6 +41,10 @@ use crate::state::State;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Rows of the first run where operators work ahead of the edge that judges time; what it makes
+/// tells how long the next one may be.
+const HEAD_ROWS_FIRST: usize = 128;
+
 /// One stage on one partition.
 pub struct Task {
     spec: Arc<Spec>,
@@ -124,7 +128,7 @@ impl Task {
             isolation: None,
             now: 0,
             scratch: Batch::default(),
-            head_rows: usize::MAX,
+            head_rows: HEAD_ROWS_FIRST,
             counted: String::new(),
         })
     }

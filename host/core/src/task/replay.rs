@@ -1,7 +1,7 @@
 //! The muted replay: up to where nothing is published again and nothing decided anew, and whether
 //! the replay saw and made what was committed. Never ends before the commit is met.
 
-use super::{Stop, Task};
+use super::{Stop, Task, decide};
 use crate::mutant::{Mutant, planted};
 
 impl Task {
@@ -36,13 +36,17 @@ impl Task {
     /// the position tells where the commit lies. A step never crosses it, so the tick and the
     /// decisions that belong to its last row are behind when the next step begins.
     pub(super) fn end_tolerant_replay(&mut self) {
+        if !self.replaying && self.stored.is_empty() {
+            self.tolerant = false;
+        }
         let commit = &self.commit.progress;
         let plain = &mut self.state.plain;
         let here = plain.progress.position;
-        let due = self
-            .stored
-            .front()
-            .is_some_and(|next| next.number < commit.decisions && next.position <= here);
+        let due = self.stored.front().is_some_and(|next| {
+            // Dead items of ticks that the new operators do not come to are not waited for.
+            let here = next.position == here && !decide::is_dead(next);
+            next.number < commit.decisions && here
+        });
         if !self.tolerant || !self.replaying || here < commit.position || due {
             return;
         }
@@ -52,6 +56,13 @@ impl Task {
         // As high as any number that was ever written; readers pass over lower ones.
         plain.control_number = plain.control_number.max(commit.ticks + commit.decisions);
         self.sealed_root = commit.root();
+        let committed = commit.decisions;
+        self.stored.retain(|decision| decision.number >= committed);
+    }
+
+    /// Whether other operators replay than those that committed, and what they left is not behind.
+    pub fn is_tolerant(&self) -> bool {
+        self.tolerant
     }
 
     /// How many rows a step may take so as not to cross the commit: a run across it would mix rows

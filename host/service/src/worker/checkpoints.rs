@@ -14,7 +14,7 @@ impl Worker<'_, '_> {
     pub(super) fn checkpoint_is_due(&self, now: u64) -> bool {
         // While other operators replay, the state is neither the old ones' nor decided to be the
         // new ones'.
-        let tolerant = self.it.tolerant && self.it.task.is_replaying();
+        let tolerant = self.it.task.is_tolerant() && self.it.task.is_replaying();
         if self.checkpoint.is_some() || self.life.isolation.is_some() || tolerant {
             return false;
         }

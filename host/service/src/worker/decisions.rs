@@ -69,7 +69,7 @@ impl Worker<'_, '_> {
         operators: &[OperatorDigest],
         at_checkpoint: Option<CheckpointName>,
     ) -> Result<(), Error> {
-        if at_checkpoint.is_some() || self.it.tolerant {
+        if at_checkpoint.is_some() || self.it.task.is_tolerant() {
             // The new ones replayed from the checkpoint on; what they made is the state now.
             self.it.switched_at = None;
             if !self.it.task.is_replaying() {

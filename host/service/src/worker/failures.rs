@@ -9,6 +9,7 @@ use pawl_core::operator::Failure;
 use pawl_core::record::Offset;
 use pawl_core::task::{FailedCall, Isolation};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 impl Worker<'_, '_> {
     /// A guest call failed. The incarnation is over; what the finished steps made may be kept.
@@ -111,12 +112,14 @@ impl Worker<'_, '_> {
     pub(super) fn watch(&mut self, position: Offset, replaying: bool) {
         let life = &self.life;
         let watched = position < life.journal_until;
+        let in_tick = Arc::new(AtomicBool::new(false));
         for guest in &mut self.it.guests {
             guest.watch(watched.then(|| Watch {
                 journal: Arc::clone(&life.context.journal),
                 task: life.id.clone(),
                 position: (!replaying).then_some(position),
                 root: self.committed.progress.root(),
+                in_tick: Arc::clone(&in_tick),
             }));
         }
     }

@@ -159,7 +159,7 @@ impl<'l, 'a> Worker<'l, 'a> {
         match step {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
             Ok(Step::Rows(rows)) => {
-                self.took(rows);
+                self.took(rows, replaying);
                 Ok(Turn::Did)
             }
             Ok(Step::Decided) => {
@@ -219,8 +219,9 @@ impl<'l, 'a> Worker<'l, 'a> {
         left.min(self.life.stage.batch_records_max as usize)
     }
 
-    fn took(&mut self, rows: u64) {
-        if self.it.task.is_replaying() {
+    /// Rows of a replay take no credit, since no commit gives it back.
+    fn took(&mut self, rows: u64, replaying: bool) {
+        if replaying {
             crash::at(CrashPoint::MidReplay);
             return;
         }
@@ -240,7 +241,8 @@ impl<'l, 'a> Worker<'l, 'a> {
             && self.commit.is_none()
             && task.unsealed() == 0
             && self.input.is_empty()
-            && self.it.switched_at.is_none();
+            && self.it.switched_at.is_none()
+            && !self.switch_due;
         let state = &task.state().plain;
         let clock = match task.spec().time {
             TimeOrigin::Records(rules) => Some((state.clock.clone(), rules.jump_max)),
@@ -273,7 +275,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             self.commit_now()?;
         }
         self.poll_checkpoint(true)?;
-        let tolerant = self.it.tolerant && self.it.task.is_replaying();
+        let tolerant = self.it.task.is_tolerant() && self.it.task.is_replaying();
         if self.it.task.progress().root() != self.checkpointed_root && !tolerant {
             self.take_checkpoint()?;
             self.poll_checkpoint(true)?;

@@ -15,7 +15,7 @@ impl Worker<'_, '_> {
         let task = &self.it.task;
         let unsealed = task.unsealed() > 0 && !task.is_replaying();
         if unsealed || (self.life.isolation.is_some() && !task.is_replaying()) {
-            let since = *self.commit_since_us.get_or_insert(now);
+            let since = *self.commit_since_us.get_or_insert(self.step_began_us);
             let rules = &self.life.context.pipeline.commit;
             let due = now - since >= rules.interval_ms.saturating_mul(1000)
                 || task.unsealed() >= rules.records_max

@@ -50,7 +50,9 @@ pub(crate) struct Worker<'l, 'a> {
     taken: (u64, u64),
     commit: Option<InFlight>,
     committed: Commit,
+    /// When the oldest step began that is not committed, and the last one.
     commit_since_us: Option<u64>,
+    step_began_us: u64,
     checkpoint: Option<Pending>,
     checkpointed_root: u64,
     since_us: u64,
@@ -92,6 +94,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             taken: (0, 0),
             commit: None,
             commit_since_us: None,
+            step_began_us: now_us,
             checkpoint: None,
             since_us: now_us,
             busy_us: 0,
@@ -153,6 +156,7 @@ impl<'l, 'a> Worker<'l, 'a> {
         let rows_max = if one_by_one { 1 } else { self.rows_max() };
         let clock = &self.life.context.clock;
         let (start, now) = (clock.elapsed_us(), clock.now_ms());
+        self.step_began_us = start;
         let input = self.input.front();
         let step = self.it.task.step(input, rows_max, wish.as_ref(), &mut self.it.guests, now);
         self.busy_us += clock.elapsed_us().saturating_sub(start);

@@ -37,9 +37,9 @@ pub struct Options {
 /// The points at which the process is killed: name, crash point, and when it is met. Commits and
 /// checkpoints are made often, so that there is something to interrupt.
 const KILLS: [(&str, &str); 3] = [
-    ("mid-process: a guest call on the stack", "mid-call:25"),
-    ("mid-checkpoint: temporary file written, not renamed", "mid-checkpoint:16"),
-    ("mid-emit: outputs computed, commit not done", "mid-emit:9"),
+    ("mid-process: a guest call on the stack", "mid-call:20"),
+    ("mid-checkpoint: temporary file written, not renamed", "mid-checkpoint:14"),
+    ("mid-emit: outputs computed, commit not done", "mid-emit:6"),
 ];
 
 /// Runs the demonstration and writes what happens to `out`.

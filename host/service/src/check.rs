@@ -29,6 +29,7 @@ pub(crate) fn ready(
 ) -> Result<BTreeMap<String, Ready>, Error> {
     let mut mistakes = Vec::new();
     let mut all = BTreeMap::new();
+    plugins.compile_all(pipeline);
     for stage in &pipeline.stages {
         let ready = ready_stage(pipeline, stage, plugins, &mut mistakes);
         all.insert(stage.name.clone(), ready);

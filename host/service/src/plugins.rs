@@ -13,8 +13,11 @@ use std::sync::{Mutex, PoisonError};
 /// Compiles components and keeps them.
 pub(crate) struct Plugins {
     engine: Engine,
-    compiled: Mutex<BTreeMap<String, Component>>,
+    compiled: Mutex<BTreeMap<String, Compiled>>,
 }
+
+/// What came of compiling: a failure is kept too, since trying the same bytes again cannot help.
+type Compiled = Result<Component, pawl_sandbox::Error>;
 
 /// What runs one operator: component and configuration.
 #[derive(Clone)]
@@ -77,6 +80,26 @@ impl Plugins {
         Ok((component, bytes))
     }
 
+    /// Compiles the plugins of a pipeline side by side, so that a start takes as long as the
+    /// largest one. What goes wrong is told when the plugin is loaded.
+    pub fn compile_all(&self, pipeline: &Pipeline) {
+        let operators = pipeline.stages.iter().flat_map(|stage| &stage.operators);
+        let mut plugins: Vec<&Operator> = Vec::new();
+        for operator in operators {
+            if !plugins.iter().any(|other| other.plugin == operator.plugin) {
+                plugins.push(operator);
+            }
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for some in plugins.chunks(cores) {
+            std::thread::scope(|scope| {
+                for operator in some {
+                    scope.spawn(move || drop(self.load(pipeline, operator, "")));
+                }
+            });
+        }
+    }
+
     /// The component and configuration of a digest, out of the store if need be.
     pub fn stored(
         &self,
@@ -86,8 +109,8 @@ impl Plugins {
     ) -> Result<Running, Error> {
         let known = self.lock().get(&digest.component).cloned();
         let component = match known {
-            Some(component) => component,
-            None => {
+            Some(Ok(component)) => component,
+            _ => {
                 let bytes = store.object(&digest.component)?;
                 self.compile(&bytes, limits).map_err(|error| Error::Component {
                     operator: digest.operator.clone(),
@@ -107,15 +130,19 @@ impl Plugins {
 
     fn compile(&self, bytes: &[u8], limits: &Limits) -> Result<Component, pawl_sandbox::Error> {
         let digest = configuration::digest(bytes);
-        if let Some(component) = self.lock().get(&digest) {
-            return Ok(component.clone());
+        match self.lock().get(&digest) {
+            // Another operator's smaller limits say nothing of this one's.
+            Some(Err(pawl_sandbox::Error::CompileTimeout { max_ms }))
+                if *max_ms < limits.compile_time_max_ms => {}
+            Some(Err(pawl_sandbox::Error::TooLarge { .. })) | None => {}
+            Some(compiled) => return compiled.clone(),
         }
-        let component = Component::compile(&self.engine, bytes, limits)?;
-        self.lock().insert(digest, component.clone());
-        Ok(component)
+        let compiled = Component::compile(&self.engine, bytes, limits);
+        self.lock().insert(digest, compiled.clone());
+        compiled
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Component>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Compiled>> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

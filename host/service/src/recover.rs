@@ -11,7 +11,7 @@ use pawl_checkpoint::{Checkpoint, Header, OperatorRecord, Owner};
 use pawl_core::SEMANTICS;
 use pawl_core::commit::Commit;
 use pawl_core::decision::{CheckpointName, DecisionKind, OperatorDigest};
-use pawl_core::laws::Law;
+use pawl_core::laws::{Law, Violation};
 use pawl_core::spec::Spec;
 use pawl_core::state::{EdgeSegment, Image, State};
 use pawl_core::task::{Recovery, Task};
@@ -154,17 +154,8 @@ impl Life<'_> {
             epoch: self.epoch,
             tolerant,
         };
-        let task = Task::new(spec, state, recovery).map_err(|violation| match violation.law {
-            Law::Ck4 => Error::State {
-                code: "database-older",
-                what: format!(
-                    "{violation}: the database is older than the checkpoints of {}; bring the \
-                     right pawl.db back, or begin with an empty data folder",
-                    self.id
-                ),
-            },
-            _ => Error::State { code: "recovery", what: violation.to_string() },
-        })?;
+        let task =
+            Task::new(spec, state, recovery).map_err(|broken| self.cannot_recover(&broken))?;
         let durable = base.name.unwrap_or(self.durable);
         Ok(Incarnation {
             task,
@@ -179,6 +170,21 @@ impl Life<'_> {
             commit,
             switched_at: at_checkpoint.then_some(durable),
         })
+    }
+
+    /// Why a state, a commit and decisions do not make a task.
+    fn cannot_recover(&self, broken: &Violation) -> Error {
+        match broken.law {
+            Law::Ck4 => Error::State {
+                code: "database-older",
+                what: format!(
+                    "{broken}: the database is older than the checkpoints of {}; bring the right \
+                     pawl.db back, or begin with an empty data folder",
+                    self.id
+                ),
+            },
+            _ => Error::State { code: "recovery", what: broken.to_string() },
+        }
     }
 
     /// The newest state that lies at or behind the commit: in memory, else a checkpoint.

@@ -38,11 +38,6 @@ impl Credit {
         self.records = self.records.saturating_sub(records);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
-
-    /// What is in flight: records and bytes.
-    pub fn in_flight(&self) -> (u64, u64) {
-        (self.records, self.bytes)
-    }
 }
 
 #[cfg(test)]

@@ -77,10 +77,7 @@ impl Task {
 
     /// After a root: if this is the commit, the sums must be those of the commit.
     pub(super) fn root_done(&mut self) -> Result<(), Stop> {
-        if !self.replaying {
-            return Ok(());
-        }
-        if self.tolerant {
+        if !self.replaying || self.tolerant {
             return Ok(());
         }
         let plain = &mut self.state.plain;

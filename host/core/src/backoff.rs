@@ -39,15 +39,28 @@ impl Backoff {
         if self.failures.len() >= rules.failures_max.max(1) as usize {
             return None;
         }
-        let doublings = (self.failures.len() as u32 - 1).min(62);
-        let bound = rules.first.saturating_mul(1 << doublings).clamp(1, rules.max.max(1));
-        Some(random % (bound + 1))
+        let before = self.failures.len() as u32 - 1;
+        Some(full_jitter(before, random, rules.first, rules.max))
     }
 
     /// Failures within the window.
     pub fn failures(&self) -> usize {
         self.failures.len()
     }
+}
+
+/// How long to wait after `before` failures and one more: between 0 and a bound that doubles from
+/// `first` up to `max`. `random` is uniform over all u64.
+pub fn full_jitter(before: u32, random: u64, first: u64, max: u64) -> u64 {
+    let bound = first.saturating_mul(1 << before.min(62)).clamp(1, max.max(1));
+    random % (bound.saturating_add(1))
+}
+
+/// A number that looks random, from one that differs between callers and times (splitmix64).
+pub fn scramble(seed: u64) -> u64 {
+    let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! | `pawl-timestamp`, `pawl-first-timestamp` | when it failed last and first |
 //! | `pawl-pipeline`, `pawl-stage`, `pawl-operator`, `pawl-entry` | where; where to re-enter |
 //! | `pawl-operator-version`, `pawl-component`, `pawl-abi` | what refused it |
-//! | `pawl-class`, `pawl-disposition` | permanent, late; rejected, trap, timeout, memory, ... |
+//! | `pawl-class`, `pawl-disposition` | permanent, transient, late; rejected, trap, ... |
 //! | `pawl-error-kind`, `pawl-error-message` | why |
 //! | `pawl-retry-count`, `pawl-replay-count` | attempts in place; times sent back |
 //! | `pawl-topic`, `pawl-partition`, `pawl-offset`, `pawl-record-timestamp` | the root record |
@@ -32,14 +32,17 @@ pub const ROOT_BYTES_MAX: usize = 64 * 1024;
 /// Why a record became a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// `permanent` or `late`.
+    /// `permanent`, `transient` or `late`.
     pub class: &'static str,
-    /// `rejected`, `trap`, `timeout`, `memory`, `host-crash`.
+    /// `rejected`, `trap`, `timeout`, `memory`, `host-crash`, `sink-rejected`,
+    /// `retries-exhausted`, `delivery-unknown`.
     pub disposition: String,
     /// Short stable name.
     pub kind: String,
     /// For a person.
     pub message: String,
+    /// Attempts made in place before giving up, the first aside.
+    pub retries: u64,
 }
 
 /// The refused record and what it came from.
@@ -90,6 +93,7 @@ pub fn write(
     let root = root_of(refused, value);
     let schema = schema_version(value);
     let numbers = [refused.offset, u64::from(spec.task.partition), epoch].map(|n| n.to_string());
+    let retries = cause.retries.to_string();
     let mut headers: Vec<(&str, &[u8])> = own_headers(refused);
     let metadata = [
         ("pawl-dlq", "1"),
@@ -107,7 +111,7 @@ pub fn write(
         ("pawl-disposition", &cause.disposition),
         ("pawl-error-kind", &cause.kind),
         ("pawl-error-message", bounded(&cause.message)),
-        ("pawl-retry-count", "0"),
+        ("pawl-retry-count", &retries),
         ("pawl-replay-count", "0"),
         ("pawl-topic", &spec.input),
         ("pawl-partition", &numbers[1]),
@@ -181,7 +185,7 @@ fn schema_version(value: Option<&[u8]>) -> String {
     }
 }
 
-fn bounded(text: &str) -> &str {
+pub(crate) fn bounded(text: &str) -> &str {
     let mut end = text.len().min(MESSAGE_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

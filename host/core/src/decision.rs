@@ -72,6 +72,22 @@ pub enum DecisionKind {
         /// Whether they took over at the checkpoint instead, because the old ones could not.
         at_checkpoint: Option<CheckpointName>,
     },
+    /// The receiver behind a sink did not take the row at `position`, and it is not sent again.
+    Undelivered {
+        /// As in the dead letter: `sink-rejected`, `retries-exhausted`, `delivery-unknown`.
+        disposition: String,
+        /// Short stable name.
+        error_kind: String,
+        /// For a person.
+        message: String,
+        /// How often it was tried again before that.
+        retries: u64,
+    },
+    /// A sink that sends at most once is about to send the rows from `position` up to `until`.
+    Attempt {
+        /// Behind the last one.
+        until: Offset,
+    },
 }
 
 /// What ran an operator: digests of its component and of its effective configuration.

@@ -72,6 +72,14 @@ mutants! {
     IdleForgotten,
     /// Only one operator is isolated, and those behind it are not.
     IsolatedAlone,
+    /// A sink delivers in the replay, too.
+    DeliveredAgain,
+    /// What a receiver did not take is not decided, so a replay takes it for delivered.
+    UndeliveredUnsaid,
+    /// What may have been sent when a life ended is sent again.
+    AttemptForgotten,
+    /// The id of what may have been taken leaves the window.
+    UnknownForgotten,
 }
 
 #[cfg(not(test))]

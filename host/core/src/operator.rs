@@ -5,7 +5,8 @@
 //! columns are checked where they are lifted, what they mean is checked by `chain`.
 
 use crate::column::ByteColumn;
-use crate::record::Timestamp;
+use crate::identity::Id;
+use crate::record::{Offset, Records, Timestamp};
 
 /// The cause that says: still owed to the last row of the call before.
 pub const CAUSE_OWED: u32 = u32::MAX;
@@ -144,6 +145,8 @@ pub enum Failure {
     Memory(String),
     /// It returned what the contract forbids.
     BadReturn(String),
+    /// A sink was asked to stop, or cannot go on; no record is to blame.
+    Halted(String),
 }
 
 impl Failure {
@@ -153,6 +156,7 @@ impl Failure {
             Failure::Trap(_) | Failure::BadReturn(_) => "trap",
             Failure::Timeout(_) => "timeout",
             Failure::Memory(_) => "memory",
+            Failure::Halted(_) => "halted",
         }
     }
 
@@ -163,6 +167,7 @@ impl Failure {
             Failure::Timeout(_) => "timeout",
             Failure::Memory(_) => "memory",
             Failure::BadReturn(_) => "bad-return",
+            Failure::Halted(_) => "halted",
         }
     }
 
@@ -172,7 +177,8 @@ impl Failure {
             Failure::Trap(text)
             | Failure::Timeout(text)
             | Failure::Memory(text)
-            | Failure::BadReturn(text) => text,
+            | Failure::BadReturn(text)
+            | Failure::Halted(text) => text,
         }
     }
 }
@@ -184,4 +190,37 @@ pub trait Operator {
 
     /// The watermark reached a tick.
     fn advance(&mut self, watermark: Timestamp) -> Result<Outcome, Failure>;
+
+    /// Takes records out of the system, in order, and returns one receipt for each. Only the sink
+    /// of a stage is asked, and never for what it was asked before the last commit.
+    fn deliver(&mut self, items: &Deliveries<'_>) -> Result<Vec<Receipt>, Failure> {
+        Err(Failure::BadReturn(format!("is no sink and got {} records", items.items.len())))
+    }
+}
+
+/// Records to deliver, by reference.
+#[derive(Clone, Debug)]
+pub struct Deliveries<'a> {
+    /// The columns in which they lie.
+    pub records: &'a Records,
+    /// For each its row there, its id, and its offset in the input, ascending.
+    pub items: Vec<(usize, Id, Offset)>,
+}
+
+/// What became of a record that was to leave the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// The receiver has it.
+    Delivered,
+    /// It is not sent (again): to the dead letters, by decision.
+    Undelivered {
+        /// `sink-rejected`, `retries-exhausted`, `delivery-unknown`.
+        disposition: &'static str,
+        /// Short stable name.
+        kind: String,
+        /// For a person.
+        message: String,
+        /// How often it was tried again before that.
+        retries: u64,
+    },
 }

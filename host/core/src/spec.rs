@@ -36,6 +36,8 @@ pub struct Spec {
     pub call_records_max: usize,
     /// Bytes of one guest call at most (a single row may be larger).
     pub call_bytes_max: usize,
+    /// The only operator delivers to the outside instead of computing.
+    pub sink: bool,
 }
 
 /// Where a task's event time comes from.

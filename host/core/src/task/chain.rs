@@ -6,10 +6,16 @@ use super::emit::Causes;
 use super::sheet::Sheet;
 use super::work::Work;
 use super::{FailedCall, Stop, Task, call};
+use crate::column::ByteColumn;
 use crate::mutant::{Mutant, planted};
 use crate::operator::{Batch, Failure, Operator};
 use crate::record::NO_TIME;
+use std::fmt::Write;
 use std::sync::Arc;
+
+/// The header that no record brings: where the item's root row stands, `topic/partition/offset`.
+/// Operators that want it can say where what they make comes from.
+const ORIGIN: &str = "pawl-origin";
 
 impl Task {
     /// Shows the selected items to operator `edge`, and what it emits to those behind it.
@@ -24,9 +30,12 @@ impl Task {
         if selected.is_empty() {
             return Ok(());
         }
+        if self.spec.sink {
+            return self.flush_to_sink(edge, sheet, selected, work, operators);
+        }
         let spec = Arc::clone(&self.spec);
         let mut batch = std::mem::take(&mut self.scratch);
-        self.gather(edge, sheet, selected, &mut batch);
+        self.gather(edge, sheet, selected, work, &mut batch);
         let called = match (operators.get_mut(edge), spec.operators.get(edge)) {
             (Some(operator), Some(spec)) => call::process(operator, &batch, &spec.wiring),
             _ => Err(Failure::Trap("there is no such operator".to_owned())),
@@ -110,6 +119,7 @@ impl Task {
         edge: usize,
         sheet: &Sheet<'_>,
         selected: &[u32],
+        work: &Work<'_>,
         batch: &mut Batch,
     ) {
         let columns = &sheet.columns;
@@ -142,12 +152,39 @@ impl Task {
                 batch.event_times.extend_from_slice(times);
             }
             for (name, column) in wants.iter().zip(&mut batch.headers) {
+                if name == ORIGIN {
+                    let run = selected.get(at..end).unwrap_or_default();
+                    self.push_origins(sheet, run, work, column);
+                    continue;
+                }
                 match columns.header(name) {
                     Some(header) => column.extend_rows(header, from, to),
                     None => column.push_nulls(to - from),
                 }
             }
             at = end;
+        }
+    }
+
+    /// Where the root rows of items stand; absent at a tick.
+    fn push_origins(
+        &self,
+        sheet: &Sheet<'_>,
+        items: &[u32],
+        work: &Work<'_>,
+        column: &mut ByteColumn,
+    ) {
+        let mut text = String::new();
+        for item in items {
+            if work.tick.is_some() {
+                column.push(None);
+                continue;
+            }
+            let offset = work.offset(sheet.row(*item as usize));
+            text.clear();
+            write!(text, "{}/{}/{offset}", self.spec.input, self.spec.task.partition)
+                .expect("writing to a string does not fail");
+            column.push(Some(text.as_bytes()));
         }
     }
 

@@ -2,7 +2,7 @@
 //! stored and nothing is quiet, and each takes the next number.
 
 use super::work::DeadItem;
-use super::{Step, Stop, Task, Wish};
+use super::{Step, Stop, Task, Wish, deliver};
 use crate::dead_letter::Cause;
 use crate::decision::{Decision, DecisionKind};
 use crate::laws::{Law, Violation};
@@ -12,22 +12,28 @@ use crate::spec::TimeOrigin;
 
 /// Whether the decision is about an item, not about the place before a row.
 pub(super) fn is_dead(decision: &Decision) -> bool {
-    matches!(decision.kind, DecisionKind::Dead { .. })
+    matches!(decision.kind, DecisionKind::Dead { .. } | DecisionKind::Undelivered { .. })
 }
 
 /// The item that a decision says is dead.
 pub(super) fn dead_item(decision: &Decision, row: u32) -> Option<DeadItem> {
-    let DecisionKind::Dead { path, disposition, error_kind, message, .. } = &decision.kind else {
-        return None;
+    let (path, disposition, kind, message, retries) = match &decision.kind {
+        DecisionKind::Dead { path, disposition, error_kind, message, .. } => {
+            (path.clone(), disposition, error_kind, message, 0)
+        }
+        DecisionKind::Undelivered { disposition, error_kind, message, retries } => {
+            (Vec::new(), disposition, error_kind, message, *retries)
+        }
+        _ => return None,
     };
     let cause = Cause {
-        class: "permanent",
+        class: deliver::class_of(disposition),
         disposition: disposition.clone(),
-        kind: error_kind.clone(),
+        kind: kind.clone(),
         message: message.clone(),
+        retries,
     };
-    let number = decision.number;
-    Some(DeadItem { number, row, path: path.clone(), cause, applied: false })
+    Some(DeadItem { number: decision.number, row, path, cause, applied: false })
 }
 
 impl Task {
@@ -78,6 +84,8 @@ impl Task {
             Wish::Resume => {
                 plain.breaker.tripped(&self.spec.breaker).is_some().then_some(DecisionKind::Resume)
             }
+            Wish::Attempt { until } => (self.spec.sink && *until > self.position())
+                .then_some(DecisionKind::Attempt { until: *until }),
             Wish::Switch { operators, at_checkpoint } => Some(DecisionKind::Switch {
                 operators: operators.clone(),
                 at_checkpoint: *at_checkpoint,
@@ -145,7 +153,9 @@ impl Task {
                 step = Step::Switch { operators, at_checkpoint };
             }
             // Only when other operators replay may an item be gone that was decided dead.
-            DecisionKind::Dead { .. } => {}
+            DecisionKind::Dead { .. } | DecisionKind::Undelivered { .. } => {}
+            // Whether it was followed by a delivery is told when the task begins.
+            DecisionKind::Attempt { .. } => {}
         }
         self.state.plain.progress.decisions += 1;
         self.root_done()?;

@@ -3,9 +3,9 @@
 //!
 //! Order of judgement: id and event time present; duplicate; late; then the id is entered.
 
-use super::Task;
 use super::sheet::{NO_ID, Sheet};
 use super::work::Work;
+use super::{Task, deliver};
 use crate::dead_letter::Cause;
 use crate::identity::{self, Id};
 use crate::mutant::{Mutant, planted};
@@ -120,6 +120,7 @@ impl Task {
         // Of a row that the transport may have written twice the copy must not get through. What
         // comes from outside may come again and be good.
         let stays = edge == self.time_edge() && self.brings_copies(work);
+        let stays = stays || deliver::stays(&cause);
         if !stays || planted(Mutant::DeadCopyShown) {
             self.withdraw(edge, sheet.id(item));
         }
@@ -159,6 +160,7 @@ impl Task {
                 disposition: "rejected".to_owned(),
                 kind: kind.to_owned(),
                 message,
+                retries: 0,
             })
         };
         if id == NO_ID {

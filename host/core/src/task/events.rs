@@ -26,6 +26,11 @@ pub enum Wish {
     },
     /// A person resumes a task that the breaker stopped.
     Resume,
+    /// A sink that sends at most once is about to send the rows below this one.
+    Attempt {
+        /// Behind the last row.
+        until: Offset,
+    },
     /// Run other operators from here on.
     Switch {
         /// One per operator.
@@ -137,6 +142,10 @@ pub struct Recovery {
     pub intent: Progress,
     /// The epoch that the owner claimed.
     pub epoch: u64,
+    /// Of a sink that sends at most once: rows behind the commit and below this one may have been
+    /// sent. Its last durable decision says so, if it is an `Attempt` behind which nothing was
+    /// committed.
+    pub attempted: Offset,
     /// Outputs may differ from those committed, since other operators replay.
     pub tolerant: bool,
 }

@@ -12,6 +12,7 @@ mod edge;
 mod chain;
 mod call;
 mod emit;
+mod deliver;
 mod refusals;
 mod tick;
 
@@ -26,6 +27,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use deliver::DELIVERY_UNKNOWN;
 pub use events::{FailedCall, Isolation, Recovery, Step, Stop, Wish};
 
 use crate::commit::{Append, Commit, Progress};
@@ -53,6 +55,8 @@ pub struct Task {
     replaying: bool,
     tolerant: bool,
     intent: u64,
+    /// Rows below, behind the commit, may have been sent by a sink that sends at most once.
+    unknown_until: Offset,
     stored: VecDeque<Decision>,
     fresh: Vec<Decision>,
     epoch: u64,
@@ -114,6 +118,10 @@ impl Task {
             commit: recovery.commit,
             tolerant: recovery.tolerant,
             intent: recovery.intent.root(),
+            unknown_until: match planted(Mutant::AttemptForgotten) {
+                true => 0,
+                false => recovery.attempted,
+            },
             stored: match planted(Mutant::Remade) {
                 true => VecDeque::new(),
                 false => recovery.decisions.into(),

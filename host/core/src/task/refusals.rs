@@ -36,6 +36,7 @@ impl Task {
                     disposition: "rejected".to_owned(),
                     kind: "late".to_owned(),
                     message: format!("the event time lies behind the watermark {watermark}"),
+                    retries: 0,
                 };
                 self.letter(edge, sheet, item, &cause, work);
             }
@@ -125,6 +126,7 @@ impl Task {
                 disposition: "rejected".to_owned(),
                 kind: rejection.kind,
                 message: rejection.message,
+                retries: 0,
             };
             self.refuse(edge, sheet, item, cause, work);
         }

@@ -141,6 +141,7 @@ impl Task {
         plain.breaker.note(failed, &self.spec.breaker);
         let position = plain.progress.position;
         plain.progress.position += 1;
+        self.decide_undelivered(position, row, work)?;
         self.pop_dead(position, None, work, row)?;
         self.root_done()
     }
@@ -154,8 +155,12 @@ impl Task {
         row: u32,
     ) -> Result<(), Stop> {
         while let Some(decision) = self.stored.front() {
-            let DecisionKind::Dead { tick: at, .. } = &decision.kind else { break };
-            if decision.position != position || *at != tick {
+            let at = match decision.kind {
+                DecisionKind::Dead { tick, .. } => tick,
+                DecisionKind::Undelivered { .. } => None,
+                _ => break,
+            };
+            if decision.position != position || at != tick {
                 break;
             }
             self.stored.pop_front();
@@ -230,7 +235,9 @@ impl Task {
         let end = position + rows as u64;
         let run = self.stored.iter().take_while(|d| decide::is_dead(d) && d.position < end);
         run.filter_map(|decision| match &decision.kind {
-            DecisionKind::Dead { tick: None, .. } if decision.position >= position => {
+            DecisionKind::Dead { tick: None, .. } | DecisionKind::Undelivered { .. }
+                if decision.position >= position =>
+            {
                 decide::dead_item(decision, (decision.position - position) as u32)
             }
             _ => None,

@@ -109,6 +109,7 @@ fn spec(operators: Vec<OperatorSpec>) -> Spec {
         breaker: BreakerRules { records: 0, failed_share_max: 0.5 },
         call_records_max: 1000,
         call_bytes_max: 1 << 20,
+        sink: false,
     }
 }
 

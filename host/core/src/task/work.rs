@@ -7,6 +7,7 @@ use crate::dead_letter::Cause;
 use crate::decision::PathStep;
 use crate::identity::Id;
 use crate::record::{LogBatch, Offset, Producer, Records, Timestamp};
+use std::collections::VecDeque;
 
 /// What is under way: a run of rows, or a tick.
 pub(super) struct Work<'a> {
@@ -27,6 +28,8 @@ pub(super) struct Work<'a> {
     /// Items that decisions say are dead.
     pub dead: Vec<DeadItem>,
     pub effects: BothEffects,
+    /// Rows that the receiver behind a sink did not take, and why, ascending.
+    pub undelivered: VecDeque<(u32, Cause)>,
     failed: Vec<bool>,
 }
 
@@ -66,6 +69,7 @@ impl<'a> Work<'a> {
             queue: Sheet::empty(0),
             dead,
             effects: BothEffects { head: Effects::default(), tail: Effects::default() },
+            undelivered: VecDeque::new(),
             failed: vec![false; rows],
         }
     }
@@ -82,6 +86,7 @@ impl<'a> Work<'a> {
             queue: Sheet::empty(0),
             dead: Vec::new(),
             effects: BothEffects { head: Effects::default(), tail: Effects::default() },
+            undelivered: VecDeque::new(),
             failed: Vec::new(),
         }
     }
@@ -135,6 +140,15 @@ impl<'a> Work<'a> {
     /// Whether something of a row failed.
     pub fn has_failed(&self, row: u32) -> bool {
         self.failed.get(row as usize).copied().unwrap_or(false)
+    }
+
+    /// Why something of a row was not delivered, if it is the next that was not.
+    pub fn take_undelivered(&mut self, row: u32) -> Option<Cause> {
+        let next = self.undelivered.front().is_some_and(|(of, _)| *of == row);
+        if !next {
+            return None;
+        }
+        self.undelivered.pop_front().map(|(_, cause)| cause)
     }
 
     /// Notes that something of a row failed, for the breaker.

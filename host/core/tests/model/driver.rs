@@ -128,6 +128,7 @@ impl Driver {
             decisions: stored.cloned().collect(),
             intent: if forget { Progress::default() } else { self.intent },
             epoch: self.epoch,
+            attempted: 0,
             tolerant: false,
         };
         let since = checkpoint.progress.root();

@@ -11,6 +11,7 @@ mod input;
 mod log;
 mod plant;
 mod random;
+mod sink;
 mod world;
 
 use driver::Broken;
@@ -38,6 +39,22 @@ fn one(seed: u64, plant: Option<Plant>, verbose: bool) -> Result<u64, Broken> {
     let outcome = wild.check()?;
     wild.compare(&outcome, &oracle)?;
     Ok(calm.around.steps + wild.around.steps)
+}
+
+#[test]
+fn a_sink_loses_nothing_and_repeats_only_what_it_may() {
+    if let Some(seed) = number("PAWL_MODEL_SEED") {
+        sink::one(seed, None, true).unwrap();
+        return;
+    }
+    for seed in 0..number("PAWL_MODEL_SEEDS").unwrap_or(SEEDS) {
+        if let Err(what) = sink::one(seed, None, false) {
+            panic!(
+                "seed {seed}: {what}\nreplay: PAWL_MODEL_SEED={seed} cargo test --release \
+                 -p pawl-core model::a_sink -- --nocapture"
+            );
+        }
+    }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -70,8 +87,13 @@ fn random_histories_keep_every_law() {
 fn every_planted_bug_is_caught() {
     let mut missed = Vec::new();
     for plant in Plant::all() {
-        let caught = (0..SEEDS_PER_BUG)
-            .find_map(|seed| one(seed, Some(plant), false).err().map(|what| (seed, what)));
+        let caught = (0..SEEDS_PER_BUG).find_map(|seed| {
+            let broken = match plant.is_about_sinks() {
+                true => sink::one(seed, plant.in_core(), false).err(),
+                false => one(seed, Some(plant), false).err(),
+            };
+            broken.map(|what| (seed, what))
+        });
         match caught {
             Some((seed, what)) => {
                 let what: String = what.chars().take(150).collect();

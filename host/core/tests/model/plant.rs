@@ -68,6 +68,17 @@ impl Plant {
         }
     }
 
+    /// Whether only a sink can show it.
+    pub fn is_about_sinks(self) -> bool {
+        let about = [
+            Mutant::DeliveredAgain,
+            Mutant::UndeliveredUnsaid,
+            Mutant::AttemptForgotten,
+            Mutant::UnknownForgotten,
+        ];
+        self.in_core().is_some_and(|mutant| about.contains(&mutant))
+    }
+
     /// A looser reading of the rules instead of a bug: the calm run reads them so too, and what
     /// notices must be a law, not the comparison with a run that knows better.
     pub fn is_reading(self) -> bool {

@@ -198,6 +198,7 @@ impl Shape {
             breaker: BreakerRules { records: 0, failed_share_max: 1.0 },
             call_records_max: self.call_records_max,
             call_bytes_max: 1 << 20,
+            sink: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! prints before anything runs. Promises nothing that the design does not.
 
 use crate::edge::Dedup;
+use crate::outside::{AtRetriesMax, HttpMode, HttpSink, Sink, SinkKind, Source, SourceKind};
 use crate::pipeline::{AtMax, Late, Pipeline, Stage, Transport};
 use std::fmt::Write;
 
@@ -24,13 +25,20 @@ pub struct DeliveryRow {
 /// The delivery table of a pipeline, stages in the order of the flow.
 pub fn delivery(pipeline: &Pipeline) -> Vec<DeliveryRow> {
     let mut rows = Vec::new();
+    for source in &pipeline.sources {
+        rows.push(source_row(source));
+    }
     for topic in pipeline.external_topics() {
-        if !pipeline.readers(topic).is_empty() {
+        let fed = pipeline.sources.iter().any(|source| source.topic == topic);
+        if !pipeline.readers(topic).is_empty() && !fed {
             rows.push(row("outside".to_owned(), format!("topic {topic}"), PRODUCER));
         }
     }
     for stage in pipeline.upstream_first() {
-        stage_rows(pipeline, stage, &mut rows);
+        match &stage.sink {
+            Some(sink) => sink_rows(pipeline, stage, sink, &mut rows),
+            None => stage_rows(pipeline, stage, &mut rows),
+        }
     }
     for topic in pipeline.internal_topics() {
         if pipeline.readers(topic).is_empty() {
@@ -66,7 +74,7 @@ pub fn memory_estimates(pipeline: &Pipeline) -> Vec<String> {
     for stage in pipeline.upstream_first() {
         let tasks =
             pipeline.topics.get(&stage.input).map_or(1, |topic| u64::from(topic.partitions));
-        for operator in &stage.operators {
+        for operator in stage.operators.iter().filter(|_| !stage.is_sink()) {
             let guest = mebibytes(tasks.saturating_mul(operator.limits.memory_bytes_max));
             let mut line = format!(
                 "{}/{}: {tasks} instances, together at most {guest} MiB of guest memory",
@@ -93,6 +101,86 @@ const OUTSIDERS: (&str, &str) = (
     "as the reader keeps its position",
     "no stage reads it; ids are the same in every replay, so a reader can drop what it saw",
 );
+
+fn source_row(source: &Source) -> DeliveryRow {
+    let (holds, by_what) = match &source.kind {
+        SourceKind::File(_) => {
+            ("exactly once", "records and the place in the file are one transaction")
+        }
+        SourceKind::Stdin(_) => (
+            "at most once",
+            "what was read and not committed when the process dies is lost with the pipe; \
+             sent again it counts as new unless ids tell",
+        ),
+        SourceKind::Http(_) => (
+            "at least once, once with a key",
+            "202 only when durable; a client that repeats with its Idempotency-Key adds nothing, \
+             within keys_max",
+        ),
+    };
+    let from = format!("{} {}", source.kind.word(), source.name);
+    row(from, format!("topic {}", source.topic), (holds, by_what))
+}
+
+fn sink_rows(pipeline: &Pipeline, stage: &Stage, sink: &Sink, rows: &mut Vec<DeliveryRow>) {
+    let ids = stage.operators.first().and_then(|operator| operator.edge.dedup.as_ref());
+    let ids = ids.map_or(0, |dedup| dedup.ids_max);
+    let dropped = format!("equal ids within the last {ids} are dropped before");
+    let (holds, by_what) = match &sink.kind {
+        SinkKind::Sql(sql) => {
+            let by_what = format!("UPSERT by {}, fenced by epoch; {dropped}", sql.key.join(", "));
+            ("effectively once", by_what)
+        }
+        SinkKind::Http(http) => http_promise(http, &dropped),
+        SinkKind::File(_) => {
+            let by_what = "the position stands beside the file and in its name, fenced by epoch";
+            ("exactly once", format!("{by_what}; {dropped}"))
+        }
+    };
+    let (from, to) =
+        (format!("topic {}", stage.input), format!("{} {}", sink.kind.word(), stage.name));
+    rows.push(row(from, to, (holds, &by_what)));
+    let at_max = match sink.at_retries_max {
+        AtRetriesMax::Stop => "after them the task stops",
+        AtRetriesMax::DeadLetter => "after them to the dead letters",
+    };
+    let by_what = format!(
+        "what the receiver refuses; transient failures are tried {} times again, in order, and \
+         {at_max}",
+        sink.retries_max
+    );
+    let dead = format!("topic {}", pipeline.dead_letters.topic);
+    rows.push(row(format!("{}, dead letters", stage.name), dead, ("exactly once", &by_what)));
+}
+
+fn http_promise(http: &HttpSink, dropped: &str) -> (&'static str, String) {
+    let under_way = http.concurrency_max;
+    match (http.mode, http.idempotency_key) {
+        (HttpMode::AtMostOnce, _) => (
+            "at most once",
+            format!(
+                "that it is about to be sent is durable before; what nobody knows of (at most \
+                 {under_way} for each end of the process, and answers that were lost) goes to the \
+                 dead letters as delivery-unknown; {dropped}"
+            ),
+        ),
+        (HttpMode::AtLeastOnce, true) => (
+            "effectively once if the receiver honours Idempotency-Key",
+            format!(
+                "stable key, byte-stable body; {dropped}; a receiver that does not gets at most \
+                 {under_way} records twice for each end of the process, and those whose answers \
+                 were lost"
+            ),
+        ),
+        (HttpMode::AtLeastOnce, false) => (
+            "at least once",
+            format!(
+                "at most {under_way} records come twice for each end of the process, and those \
+                 whose answers were lost; {dropped}"
+            ),
+        ),
+    }
+}
 
 fn stage_rows(pipeline: &Pipeline, stage: &Stage, rows: &mut Vec<DeliveryRow>) {
     let Transport::Embedded = pipeline.transport;

@@ -23,6 +23,11 @@ impl<'a> Fields<'a> {
         Self { path, table: Some(table), known: Vec::new(), report }
     }
 
+    /// The fields of a table that is not there: every one has its default.
+    pub(crate) fn none(report: &'a Report) -> Self {
+        Self { path: String::new(), table: None, known: Vec::new(), report }
+    }
+
     /// The fields of `value`, which should be a table: else that is a mistake.
     pub(crate) fn of(path: String, value: &'a Value, report: &'a Report) -> Self {
         let table = value.as_table();
@@ -122,6 +127,15 @@ impl<'a> Fields<'a> {
         u32::try_from(number).unwrap_or(default)
     }
 
+    /// True or false, or the default.
+    pub(crate) fn truth(&mut self, name: &'static str, default: bool) -> bool {
+        let Some(value) = self.value(name) else { return default };
+        value.as_bool().unwrap_or_else(|| {
+            self.mistake(name, format!("is {}; should be true or false", describe(value)));
+            default
+        })
+    }
+
     /// A number above 0 and at most 1, or the default.
     pub(crate) fn share(&mut self, name: &'static str, default: f64) -> f64 {
         let Some(value) = self.value(name) else { return default };
@@ -194,6 +208,22 @@ impl<'a> Fields<'a> {
             found.push(Fields::of(path, item, self.report));
         }
         found
+    }
+
+    /// As `tables`, where there may be none.
+    pub(crate) fn tables_maybe(
+        &mut self,
+        name: &'static str,
+        header: &str,
+        count_max: usize,
+    ) -> Vec<Fields<'a>> {
+        match self.has(name) {
+            true => self.tables(name, header, count_max),
+            false => {
+                self.known.push(name);
+                Vec::new()
+            }
+        }
     }
 
     /// Reports all fields that nobody asked for.

@@ -1,6 +1,6 @@
 //! The pipeline file: from TOML text, or a file, to a checked `Pipeline`.
 //!
-//! Data flows one way: `source` (text to table), `overrides` (`--set`), `read` and `read_stage`
+//! Data flows one way: `text` (text to table), `overrides` (`--set`), `read` and `read_stage`
 //! (field by field, with `fields`), `rules` (what must hold between fields), and out comes
 //! `pipeline`. `delivery` says what a checked pipeline promises. All mistakes are reported at
 //! once, each with its path. Nothing here runs anything or looks into a plugin, and no text
@@ -11,12 +11,14 @@ mod edge;
 mod fields;
 mod json;
 mod mistake;
+mod outside;
 mod overrides;
 mod pipeline;
 mod read;
+mod read_outside;
 mod read_stage;
 mod rules;
-mod source;
+mod text;
 mod time;
 
 #[cfg(test)]
@@ -25,9 +27,13 @@ mod tests;
 pub use delivery::{DeliveryRow, delivery, delivery_text, memory_estimates};
 pub use edge::{Dedup, Edge, IdSource, TimeSource, TimeUnit, Watermark};
 pub use mistake::{Mistake, Mistakes, Warning};
+pub use outside::{
+    AtRetriesMax, ColumnSource, FileFormat, FileSink, FileSource, HttpMode, HttpSink, HttpSource,
+    LineFormat, Secret, Sink, SinkKind, Source, SourceKind, SqlSink,
+};
 pub use pipeline::{
     AtMax, Breaker, Checkpoint, Commit, DeadLetters, KeySource, Late, Limits, Operator, Pipeline,
-    Stage, Supervisor, Topic, Transport,
+    RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,
 };
 
 use mistake::Report;
@@ -37,7 +43,7 @@ use std::path::Path;
 /// in the file start at its folder. Errors: everything that is wrong, never only the first.
 pub fn load(path: &Path, overrides: &[String]) -> Result<(Pipeline, Vec<Warning>), Mistakes> {
     let base = path.parent().unwrap_or(Path::new(""));
-    let text = source::read(path).map_err(|mistakes| mistakes.in_file(path))?;
+    let text = text::read(path).map_err(|mistakes| mistakes.in_file(path))?;
     parse(&text, base, overrides).map_err(|mistakes| mistakes.in_file(path))
 }
 
@@ -47,7 +53,7 @@ pub fn parse(
     base: &Path,
     overrides: &[String],
 ) -> Result<(Pipeline, Vec<Warning>), Mistakes> {
-    let mut table = source::table(text)?;
+    let mut table = text::table(text)?;
     let report = Report::default();
     for text in overrides {
         overrides::apply(&mut table, text, &report);

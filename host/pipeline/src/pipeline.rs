@@ -5,6 +5,7 @@
 
 use crate::edge::Edge;
 use crate::json;
+use crate::outside::{Sink, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,12 @@ pub struct Pipeline {
     pub name: String,
     /// The folder of the pipeline file; other relative paths start there.
     pub base: PathBuf,
-    /// Folder of everything local: log, checkpoints, locks.
+    /// Folder of everything local: checkpoints, locks, and the log unless it lies elsewhere.
     pub data: PathBuf,
     /// Where topics live.
     pub transport: Transport,
+    /// The file of the embedded transport: topics, commits and decisions.
+    pub log: PathBuf,
     /// Folders in which a plugin's bare name is looked up, in order.
     pub plugin_folders: Vec<PathBuf>,
     /// All topics by name, that of the dead letters included.
@@ -31,14 +34,16 @@ pub struct Pipeline {
     pub dead_letters: DeadLetters,
     /// How often failed tasks are started again.
     pub supervisor: Supervisor,
-    /// In the order of the file.
+    /// In the order of the file; sinks behind the stages.
     pub stages: Vec<Stage>,
+    /// In the order of the file.
+    pub sources: Vec<Source>,
 }
 
 /// Where topics live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// One file in the data folder.
+    /// One file.
     Embedded,
 }
 
@@ -49,6 +54,8 @@ pub struct Topic {
     pub partitions: u32,
     /// Where `pawl produce` takes a record's key from if its line has none. `None`: no key.
     pub key: Option<KeySource>,
+    /// Milliseconds for which rows stay though all readers are done with them.
+    pub retention_ms: u64,
 }
 
 /// Where `pawl produce` takes keys from.
@@ -78,6 +85,34 @@ pub struct Checkpoint {
     pub recovery_time_max_ms: u64,
     /// Checkpoints kept of each task; at least 3.
     pub kept_min: u32,
+    /// Where they go beside the local disk.
+    pub remote: Option<Remote>,
+}
+
+/// A second place for checkpoints, which outlives the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Of an object store.
+    pub url: String,
+    /// As the object store names them; the environment's come first.
+    pub options: BTreeMap<String, String>,
+    /// Where a task recovers from.
+    pub recovery: RecoveryMode,
+    /// Milliseconds that one request may take.
+    pub timeout_ms: u64,
+    /// Milliseconds that a clean end waits for the newest checkpoints to be there.
+    pub drain_time_max_ms: u64,
+}
+
+/// Where a task recovers from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryMode {
+    /// From the newest of both tiers.
+    Hybrid,
+    /// From the local disk alone.
+    Local,
+    /// From the remote tier alone.
+    Remote,
 }
 
 /// Where dead letters go.
@@ -141,8 +176,10 @@ pub struct Stage {
     pub in_flight_bytes_max: u64,
     /// Stops the task before the topic drains into the dead letters.
     pub breaker: Breaker,
-    /// In the order in which records pass; at least one.
+    /// In the order in which records pass; at least one. That of a sink stands for what delivers.
     pub operators: Vec<Operator>,
+    /// Where the records go, if the stage is a sink.
+    pub sink: Option<Sink>,
 }
 
 /// What becomes of late records.
@@ -258,11 +295,14 @@ impl Pipeline {
 
     /// Whether a topic carries watermarks: its readers need event time and all writers have it.
     pub fn carries_time(&self, topic: &str) -> bool {
-        !self.readers(topic).is_empty() && self.topic_has_time(topic)
+        self.readers(topic).iter().any(|stage| !stage.is_sink()) && self.topic_has_time(topic)
     }
 
     /// The operator from which on a stage has event time; 0 if control rows bring it.
     pub fn time_from(&self, stage: &Stage) -> Option<usize> {
+        if stage.is_sink() {
+            return None;
+        }
         match stage.watermark_at() {
             Some(at) => Some(at),
             None => self.topic_has_time(&stage.input).then_some(0),
@@ -292,7 +332,7 @@ impl Pipeline {
         let around = serde_json::json!({
             "dead_letters": self.dead_letters.topic,
             "input": stage.input,
-            "input_time": self.carries_time(&stage.input),
+            "input_time": !stage.is_sink() && self.carries_time(&stage.input),
             "topics": topics,
         });
         format!(
@@ -333,6 +373,11 @@ impl Pipeline {
 }
 
 impl Stage {
+    /// Whether it delivers to the outside instead of running plugins.
+    pub fn is_sink(&self) -> bool {
+        self.sink.is_some()
+    }
+
     /// The operator of this name.
     pub fn operator(&self, name: &str) -> Option<&Operator> {
         self.operators.iter().find(|operator| operator.name == name)

@@ -8,6 +8,7 @@ use crate::mistake::Report;
 use crate::pipeline::{
     AtMax, Checkpoint, Commit, DeadLetters, KeySource, Pipeline, Supervisor, Topic, Transport,
 };
+use crate::read_outside;
 use crate::read_stage;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +23,7 @@ pub(crate) const TIME_MS_MAX: u64 = 3_155_760_000_000;
 /// The largest bound for anything counted in records.
 pub(crate) const RECORDS_MAX: u64 = 1_000_000_000_000;
 
-const BYTES_MAX: u64 = 1 << 50;
+pub(crate) const BYTES_MAX: u64 = 1 << 50;
 const PARTITIONS_MAX: u32 = 1024;
 const TOPICS_MAX: usize = 1000;
 const STAGES_MAX: usize = 100;
@@ -39,32 +40,47 @@ pub(crate) fn pipeline(table: &Table, base: &Path, report: &Report) -> Pipeline 
     }
     let name = top.name("a name such as \"conjunctions\"");
     let data = top.text("data").unwrap_or_else(|| format!("data/{name}"));
-    let transport = transport(&mut top, report);
+    let (transport, log) = transport(&mut top, report);
     let plugin_folders = folders(&mut top).into_iter().map(|folder| base.join(folder)).collect();
     let mut topics = topics(&mut top, report);
     let commit = commit(top.table("commit"));
-    let checkpoint = checkpoint(top.table("checkpoint"));
+    let checkpoint = checkpoint(top.table("checkpoint"), report);
     let dead_letters = dead_letters(top.table("dead_letters"), &name);
     let supervisor = supervisor(top.table("supervisor"));
     let written = read_stage::written_topics(table.get("stage"));
     let stages = top.tables("stage", "stage", STAGES_MAX);
-    let stages: Vec<_> =
+    let mut stages: Vec<_> =
         stages.into_iter().map(|fields| read_stage::stage(fields, &written, report)).collect();
+    for fields in top.tables_maybe("sink", "sink", STAGES_MAX) {
+        let sink = read_outside::sink(fields, base, &written, report);
+        if stages.iter().any(|stage| stage.name == sink.name && !stage.is_sink()) {
+            let what = "a stage has this name too; should be another";
+            report.mistake(format!("sink.{}.name", sink.name), what);
+        }
+        stages.push(sink);
+    }
+    let sources = top.tables_maybe("source", "source", STAGES_MAX);
+    let sources: Vec<_> =
+        sources.into_iter().map(|fields| read_outside::source(fields, base, report)).collect();
     top.finish();
 
     // A dead letter lies in the partition with its root's number, so there are as many of them.
     let partitions = |topic: &String| topics.get(topic).map(|topic: &Topic| topic.partitions);
     let most = stages.iter().filter_map(|stage| partitions(&stage.input)).max();
-    topics
-        .entry(dead_letters.topic.clone())
-        .or_insert(Topic { partitions: most.unwrap_or(1), key: None });
+    topics.entry(dead_letters.topic.clone()).or_insert(Topic {
+        partitions: most.unwrap_or(1),
+        key: None,
+        retention_ms: 0,
+    });
 
     let (base, data) = (base.to_owned(), base.join(data));
+    let log = log.map_or_else(|| data.join("pawl.db"), |path| base.join(path));
     Pipeline {
         name,
         base,
         data,
         transport,
+        log,
         plugin_folders,
         topics,
         commit,
@@ -72,6 +88,7 @@ pub(crate) fn pipeline(table: &Table, base: &Path, report: &Report) -> Pipeline 
         dead_letters,
         supervisor,
         stages,
+        sources,
     }
 }
 
@@ -84,12 +101,15 @@ pub(crate) fn newer_format(table: &Table) -> Option<String> {
     })
 }
 
-fn transport(top: &mut Fields<'_>, report: &Report) -> Transport {
-    let Some(value) = top.value("transport") else { return Transport::Embedded };
+/// The transport, and the path of its file where the pipeline file says one.
+fn transport(top: &mut Fields<'_>, report: &Report) -> (Transport, Option<String>) {
+    let Some(value) = top.value("transport") else { return (Transport::Embedded, None) };
+    let mut path = None;
     let kind = match value {
         Value::Table(table) => {
             let mut fields = Fields::new(top.at("transport"), table, report);
             let kind = fields.text_needed("kind", "\"embedded\"");
+            path = fields.text("path");
             fields.finish();
             kind
         }
@@ -100,7 +120,7 @@ fn transport(top: &mut Fields<'_>, report: &Report) -> Transport {
         let found = quote(&kind);
         top.mistake("transport", format!("is {found}; should be \"embedded\""));
     }
-    Transport::Embedded
+    (Transport::Embedded, path)
 }
 
 fn folders(top: &mut Fields<'_>) -> Vec<String> {
@@ -128,8 +148,9 @@ fn topics(top: &mut Fields<'_>, report: &Report) -> BTreeMap<String, Topic> {
         let mut fields = Fields::of(path, value, report);
         let partitions = fields.whole_u32("partitions", 1, 1..=PARTITIONS_MAX);
         let key = fields.value("key").and_then(|value| key(&fields.at("key"), value, report));
+        let retention_ms = fields.whole("retention_ms", 0, 0..=TIME_MS_MAX);
         fields.finish();
-        topics.insert(name.to_owned(), Topic { partitions, key });
+        topics.insert(name.to_owned(), Topic { partitions, key, retention_ms });
     }
     topics
 }
@@ -177,11 +198,13 @@ fn commit(mut fields: Fields<'_>) -> Commit {
     commit
 }
 
-fn checkpoint(mut fields: Fields<'_>) -> Checkpoint {
+fn checkpoint(mut fields: Fields<'_>, report: &Report) -> Checkpoint {
+    let remote = fields.table_maybe("remote");
     let checkpoint = Checkpoint {
         interval_ms: fields.whole("interval_ms", 30_000, 1..=TIME_MS_MAX),
         recovery_time_max_ms: fields.whole("recovery_time_max_ms", 1_000, 1..=TIME_MS_MAX),
         kept_min: fields.whole_u32("kept_min", 3, 3..=1_000),
+        remote: remote.map(|fields| read_outside::remote(fields, report)),
     };
     fields.finish();
     checkpoint

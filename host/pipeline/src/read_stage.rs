@@ -72,6 +72,7 @@ pub(crate) fn stage(mut fields: Fields<'_>, written: &BTreeSet<&str>, report: &R
         in_flight_bytes_max,
         breaker,
         operators,
+        sink: None,
     }
 }
 
@@ -93,7 +94,7 @@ fn late(stage: &mut Fields<'_>, report: &Report) -> Late {
     }
 }
 
-fn breaker(mut fields: Fields<'_>) -> Breaker {
+pub(crate) fn breaker(mut fields: Fields<'_>) -> Breaker {
     let breaker = Breaker {
         records: fields.whole("records", 1_000, 1..=1_000_000),
         failed_share_max: fields.share("failed_share_max", 0.5),
@@ -135,7 +136,7 @@ fn config(fields: &mut Fields<'_>, report: &Report) -> String {
     }
 }
 
-fn limits(mut fields: Fields<'_>) -> Limits {
+pub(crate) fn limits(mut fields: Fields<'_>) -> Limits {
     let limits = Limits {
         memory_bytes_max: fields.whole("memory_bytes_max", 256 << 20, 65_536..=MEMORY_BYTES_MAX),
         table_elements_max: fields.whole("table_elements_max", 100_000, 1..=10_000_000),
@@ -151,7 +152,7 @@ fn limits(mut fields: Fields<'_>) -> Limits {
     limits
 }
 
-fn edge(mut fields: Fields<'_>, from_outside: bool, report: &Report) -> Edge {
+pub(crate) fn edge(mut fields: Fields<'_>, from_outside: bool, report: &Report) -> Edge {
     let id = id(&mut fields, report);
     let event_time = event_time(&mut fields, report);
     let watermark = fields.table_maybe("watermark").map(watermark);

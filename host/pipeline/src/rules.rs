@@ -15,6 +15,7 @@ pub(crate) fn check(pipeline: &Pipeline, report: &Report) {
     for (stage, path) in pipeline.stages.iter().zip(&paths) {
         topics(pipeline, stage, path, report);
     }
+    sources(pipeline, report);
     unused_topics(pipeline, report);
     if let Some(circle) = circle(pipeline) {
         // Time has no origin in a circle; to ask for it would only mislead.
@@ -33,9 +34,10 @@ pub(crate) fn check(pipeline: &Pipeline, report: &Report) {
 fn stage_paths(pipeline: &Pipeline) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     for (number, stage) in pipeline.stages.iter().enumerate() {
-        let path = element("stage", &stage.name, number);
+        let list = if stage.is_sink() { "sink" } else { "stage" };
+        let path = element(list, &stage.name, number);
         let twice = paths.contains(&path);
-        paths.push(if twice { element("stage", "", number) } else { path });
+        paths.push(if twice { element(list, "", number) } else { path });
     }
     paths
 }
@@ -65,6 +67,22 @@ fn topics(pipeline: &Pipeline, stage: &Stage, path: &str, report: &Report) {
         } else if topic == dead {
             let should = "should be a topic of its own (late records: \"dead-letter\")";
             report.mistake(path, format!("`{topic}` is the topic of the dead letters; {should}"));
+        } else if !topic.is_empty() && !pipeline.topics.contains_key(topic) {
+            report.mistake(path, undeclared(pipeline, topic));
+        }
+    }
+}
+
+/// A source feeds a topic that is declared, and that nobody's rules make another's.
+fn sources(pipeline: &Pipeline, report: &Report) {
+    for (number, source) in pipeline.sources.iter().enumerate() {
+        let path = join(&element("source", &source.name, number), "topic");
+        let topic = source.topic.as_str();
+        if topic == pipeline.dead_letters.topic {
+            report.mistake(path, format!("`{topic}` is the topic of the dead letters"));
+        } else if let Some(stage) = pipeline.writers(topic).first() {
+            let should = "should be a topic of its own: its ids and times are others";
+            report.mistake(path, format!("stage {} writes `{topic}`, too; {should}", stage.name));
         } else if !topic.is_empty() && !pipeline.topics.contains_key(topic) {
             report.mistake(path, undeclared(pipeline, topic));
         }
@@ -131,6 +149,9 @@ fn dedup(pipeline: &Pipeline, stage: &Stage, path: &str, report: &Report) {
         let Some(dedup) = &operator.edge.dedup else { continue };
         let operator_path = element(&join(path, "operator"), &operator.name, number);
         let at = join(&join(&operator_path, "edge"), "dedup");
+        if stage.is_sink() {
+            continue; // its window is bounded by count, and it has one unasked
+        }
         let timed = from.is_some_and(|from| number >= from);
         if !timed || operator.edge.event_time == TimeSource::None {
             let ids = dedup.ids_max;
@@ -209,7 +230,8 @@ fn circle(pipeline: &Pipeline) -> Option<String> {
 
 fn unused_topics(pipeline: &Pipeline, report: &Report) {
     let read = pipeline.stages.iter().map(|stage| stage.input.as_str());
-    let used: BTreeSet<&str> = read.chain(pipeline.internal_topics()).collect();
+    let fed = pipeline.sources.iter().map(|source| source.topic.as_str());
+    let used: BTreeSet<&str> = read.chain(pipeline.internal_topics()).chain(fed).collect();
     for topic in pipeline.topics.keys() {
         if !used.contains(topic.as_str()) && *topic != pipeline.dead_letters.topic {
             report.warn(join("topics", topic), "no stage reads or writes this topic");

@@ -1,6 +1,7 @@
 //! Tests of the crate as its users see it: files in, mistakes or a checked pipeline out.
 
 mod bad_files;
+mod outside;
 mod promises;
 
 use crate::*;
@@ -67,13 +68,13 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(pipeline.commit, Commit { interval_ms: 100, records_max: 10_000 });
     assert_eq!(
         pipeline.checkpoint,
-        Checkpoint { interval_ms: 30_000, recovery_time_max_ms: 1_000, kept_min: 3 }
+        Checkpoint { interval_ms: 30_000, recovery_time_max_ms: 1_000, kept_min: 3, remote: None }
     );
     assert_eq!(pipeline.dead_letters.topic, "p.dlq");
     assert_eq!(pipeline.dead_letters.at_max, AtMax::Stop);
     assert_eq!(pipeline.dead_letters.age_max_ms, None);
     assert_eq!(pipeline.supervisor.host_kills_max, 3);
-    assert_eq!(pipeline.topics["out"], Topic { partitions: 1, key: None });
+    assert_eq!(pipeline.topics["out"], Topic { partitions: 1, key: None, retention_ms: 0 });
     let stage = pipeline.stage("a").unwrap();
     assert_eq!(stage.late, Late::Drop);
     assert_eq!(stage.idle_after_ms, 10_000);

@@ -45,7 +45,10 @@ const CASES: &[(&str, &[&str])] = &[
         &["topics.in.key: is a table; should be { field = \"/json/pointer\" } or { header = \
              \"name\" }"],
     ),
-    ("topics.in.colour=1", &["topics.in.colour: is not known here; known are partitions, key"]),
+    (
+        "topics.in.colour=1",
+        &["topics.in.colour: is not known here; known are partitions, key, retention_ms"],
+    ),
     (
         "topics.\"a b\"={}",
         &["topics.\"a b\": a topic's name should be 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`"],

@@ -93,6 +93,16 @@ pub enum Error {
         /// What the system says.
         error: io::Error,
     },
+    /// Not every checkpoint was copied to the remote store before the end. They are on this
+    /// machine, and the next start goes on copying.
+    NotReplicated {
+        /// The remote store's address.
+        store: String,
+        /// Which checkpoints, of which task, and why.
+        checkpoints: Vec<String>,
+        /// How long it was waited for them, in milliseconds.
+        wait_max_ms: u64,
+    },
     /// An earlier `Sync` failed, and nothing more is written (fatal).
     Poisoned {
         /// That failure.
@@ -114,6 +124,11 @@ impl Error {
     /// Whether the process must end and recover.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Error::Sync { .. } | Error::Poisoned { .. })
+    }
+
+    /// Whether the same may work later: the disk is full, or a store does not answer.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::Full { .. } | Error::Io { .. } | Error::NotReplicated { .. })
     }
 
     /// Whether a name was taken already.
@@ -201,6 +216,12 @@ impl fmt::Display for Error {
                 f,
                 "failed to make {} durable: {error}; check the disk, then start again",
                 path.display()
+            ),
+            Error::NotReplicated { store, checkpoints, wait_max_ms } => write!(
+                f,
+                "after {wait_max_ms} ms not in {store}: {}; keep this machine's checkpoints, and \
+                 start here again to copy them",
+                checkpoints.join(", ")
             ),
             Error::Poisoned { by } => {
                 write!(f, "nothing is written any more since this happened: {by}")

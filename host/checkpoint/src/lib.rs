@@ -18,6 +18,10 @@ mod reader;
 mod durable;
 mod files;
 
+mod remote;
+
+mod tiered;
+
 pub mod suite;
 
 pub use checkpoint::{
@@ -27,7 +31,9 @@ pub use durable::Step;
 pub use error::Error;
 pub use files::{Disk, Files, Readable, Writable};
 pub use local::{Hook, LocalStore};
-pub use store::{Found, Kept, Store, Written};
+pub use remote::{RemoteOptions, RemoteStore};
+pub use store::{Floor, Found, Kept, RecoveryPath, Store, Written};
+pub use tiered::{Now, Recovery, Replication, TaskReplication, TieredOptions, TieredStore};
 
 #[cfg(test)]
 mod memory_disk;

@@ -9,7 +9,7 @@ use crate::files::{Disk, Files};
 use crate::manifest::{self, Content, FORMAT, Manifest, Place};
 use crate::paths;
 use crate::reader::{Expected, Reader};
-use crate::store::{Kept, Store, Written};
+use crate::store::{Floor, Kept, Store, Written};
 use pawl_codec::sealed;
 use pawl_core::commit::TaskId;
 use pawl_core::decision::CheckpointName;
@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+mod adopt;
 
 /// Called at each step; the crash tests end the process in there.
 pub type Hook = Box<dyn Fn(Step) + Send + Sync>;
@@ -214,8 +216,11 @@ impl LocalStore {
         let (task, name) = (&draft.header.task, draft.header.name);
         let read = Reader::new(&*self.files, folder).verify_own(&self.expected(task), name);
         if let Err(error) = read {
-            self.remove(folder, name)?;
-            durable::sync_folder(&*self.files, folder)?;
+            // What could not be read for want of an answer may be whole.
+            if error.is_damage() {
+                self.remove(folder, name)?;
+                durable::sync_folder(&*self.files, folder)?;
+            }
             return Err(error);
         }
         (self.hook)(Step::Verified);
@@ -227,18 +232,20 @@ impl LocalStore {
         self.files.remove(&path).map_err(|error| Error::io("remove", &path, error))
     }
 
-    /// The newest valid checkpoints, at most `newest`, and those that any file down to the last of
-    /// them refers to. None if it cannot be told what may go.
-    fn needed(
+    /// The newest valid checkpoints, at most `newest`, and those that no file down to the last of
+    /// them refers to, newest first. None of these if it cannot be told what may go.
+    fn kept_and_rest(
         &self,
         task: &TaskId,
         known: &mut Task,
         folder: &Path,
         newest: usize,
-    ) -> Result<(Vec<Header>, Option<BTreeSet<CheckpointName>>), Error> {
+    ) -> Result<(Vec<Header>, Vec<CheckpointName>), Error> {
         let mut headers = Vec::new();
         let mut needed = BTreeSet::new();
-        for name in self.names_in(folder)? {
+        // One list for all: what another owner adds meanwhile is not looked at.
+        let names = self.names_in(folder)?;
+        for name in names.iter().copied() {
             let mut reader = Reader::new(&*self.files, folder);
             let expected = self.expected(task);
             needed.insert(name);
@@ -254,17 +261,18 @@ impl LocalStore {
                     continue;
                 }
                 // Nobody knows what a newer Pawl's checkpoint refers to.
-                Err(Error::Format { .. }) => return Ok((headers, None)),
+                Err(Error::Format { .. }) => return Ok((headers, Vec::new())),
                 Err(error) => return Err(error),
             };
             known.verified.insert(name);
             needed.extend(manifest.files.iter().map(|source| source.name));
             headers.push(manifest.header);
             if headers.len() == newest {
-                return Ok((headers, Some(needed)));
+                let rest = names.into_iter().filter(|name| !needed.contains(name)).collect();
+                return Ok((headers, rest));
             }
         }
-        Ok((headers, None))
+        Ok((headers, Vec::new()))
     }
 
     fn read_object(&self, digest: &str) -> Result<Vec<u8>, Error> {
@@ -325,24 +333,20 @@ impl Store for LocalStore {
         let known = self.task(task);
         let mut known = lock(&known);
         self.ready(&mut known, &folder)?;
-        let (headers, needed) = self.needed(task, &mut known, &folder, newest.max(1))?;
-        let mut removed = Vec::new();
-        if let Some(needed) = needed {
-            // Newest first: a checkpoint goes before those that it refers to, so that a crash in
-            // between leaves none that cannot be read.
-            for name in self.names_in(&folder)? {
-                if !needed.contains(&name) {
-                    self.remove(&folder, name)?;
-                    known.verified.remove(&name);
-                    removed.push(name);
-                    (self.hook)(Step::OldRemoved);
-                }
-            }
+        let newest = newest.max(1);
+        let (headers, removed) = self.kept_and_rest(task, &mut known, &folder, newest)?;
+        // Newest first: a checkpoint goes before those that it refers to, so that a crash in
+        // between leaves none that cannot be read.
+        for name in &removed {
+            self.remove(&folder, *name)?;
+            known.verified.remove(name);
+            (self.hook)(Step::OldRemoved);
         }
         if !removed.is_empty() {
             self.noting_poison(durable::sync_folder(&*self.files, &folder))?;
         }
-        Ok(Kept { headers, removed })
+        let floor = Floor::of(headers.iter()).filter(|_| headers.len() == newest);
+        Ok(Kept { headers, floor, removed })
     }
 
     fn put_object(&self, bytes: &[u8]) -> Result<String, Error> {

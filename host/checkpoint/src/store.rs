@@ -5,6 +5,7 @@ use crate::checkpoint::{Checkpoint, Draft, Header};
 use crate::error::Error;
 use pawl_core::commit::TaskId;
 use pawl_core::decision::CheckpointName;
+use pawl_core::record::Offset;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,11 +25,67 @@ pub struct Written {
 /// What is left after `keep`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// The checkpoints one can restore from, newest first. Input is needed from the progress of
-    /// the last one on (AL-2).
+    /// The checkpoints one can restore from, newest first; of both tiers, if there are two.
     pub headers: Vec<Header>,
+    /// Below what input and decisions may be let go (AL-2). None: nothing may be, because a tier
+    /// holds fewer checkpoints than it should, or because it is unknown which it holds.
+    pub floor: Option<Floor>,
     /// Checkpoints that were removed.
     pub removed: Vec<CheckpointName>,
+}
+
+/// What the neediest of the kept checkpoints needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// Input is needed from here on.
+    pub position: Offset,
+    /// Decisions are needed from this number on.
+    pub decisions: u64,
+}
+
+impl Floor {
+    /// What the neediest of these checkpoints needs. None without any. Not simply what the oldest
+    /// needs: after a change of owners a later checkpoint may lie at an earlier place.
+    pub fn of<'a>(headers: impl Iterator<Item = &'a Header>) -> Option<Self> {
+        let of_one = |header: &Header| Self {
+            position: header.progress.position,
+            decisions: header.progress.decisions,
+        };
+        headers.map(of_one).reduce(Self::lower)
+    }
+
+    /// What both need.
+    pub fn lower(self, other: Self) -> Self {
+        Self {
+            position: self.position.min(other.position),
+            decisions: self.decisions.min(other.decisions),
+        }
+    }
+}
+
+/// Where a state came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecoveryPath {
+    /// From the store on this machine.
+    Local,
+    /// From the remote store.
+    Remote,
+    /// There was no checkpoint.
+    Fresh,
+}
+
+impl RecoveryPath {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Local, Self::Remote, Self::Fresh];
+
+    /// Its name in metrics and logs, which never changes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Remote => "remote",
+            Self::Fresh => "fresh",
+        }
+    }
 }
 
 /// Where to go on from.
@@ -38,6 +95,9 @@ pub struct Found {
     pub checkpoint: Option<Checkpoint>,
     /// Those that are newer and cannot be used, newest first, and why: to be told loudly.
     pub rejected: Vec<(CheckpointName, Error)>,
+    /// Where the checkpoint was read. `Fresh` with any `rejected`: there were checkpoints and none
+    /// can be used, so only a person can decide to start with nothing.
+    pub path: RecoveryPath,
 }
 
 /// A checkpoint store of one pipeline.
@@ -73,14 +133,23 @@ pub trait Store: Send + Sync {
     /// The newest valid checkpoint, and what had to be passed over (CK-3). An error if that cannot
     /// be told: the store does not answer, or a newer Pawl wrote a later one.
     fn newest(&self, task: &TaskId) -> Result<Found, Error> {
-        let mut rejected = Vec::new();
-        for name in self.names(task)? {
-            match self.read(task, name) {
-                Ok(checkpoint) => return Ok(Found { checkpoint: Some(checkpoint), rejected }),
-                Err(error) if error.is_damage() => rejected.push((name, error)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Found { checkpoint: None, rejected })
+        newest_of(self, task, RecoveryPath::Local)
     }
+}
+
+/// The newest valid checkpoint of a store with one tier.
+pub(crate) fn newest_of<S: Store + ?Sized>(
+    store: &S,
+    task: &TaskId,
+    path: RecoveryPath,
+) -> Result<Found, Error> {
+    let mut rejected = Vec::new();
+    for name in store.names(task)? {
+        match store.read(task, name) {
+            Ok(checkpoint) => return Ok(Found { checkpoint: Some(checkpoint), rejected, path }),
+            Err(error) if error.is_damage() => rejected.push((name, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Found { checkpoint: None, rejected, path: RecoveryPath::Fresh })
 }

@@ -4,6 +4,7 @@
 //! that an attacker could keep busy.
 
 use crate::bindings::PluginPre;
+use crate::cache::{Cache, Key};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::inspect::inspect;
@@ -32,13 +33,42 @@ impl Component {
     /// `Limits::compile_time_max_ms` this returns, but the compiler cannot be stopped: the thread
     /// is left to finish, and its result is thrown away. Do not try the same bytes in a loop.
     pub fn compile(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
-        if bytes.len() > limits.component_bytes_max {
-            let max = limits.component_bytes_max;
-            return Err(Error::TooLarge { bytes: bytes.len(), max });
-        }
-        inspect(bytes)?;
+        check(bytes, limits)?;
         let ready = compile_in_time(engine, bytes.to_vec(), limits.compile_time_max_ms)?;
-        Ok(Self { engine: engine.clone(), ready, digest: hex(&Sha256::digest(bytes)).into() })
+        Ok(Self::new(engine, ready, hex(&Sha256::digest(bytes))))
+    }
+
+    /// Checks a component as `compile` does, and loads what was compiled of it before, or compiles
+    /// it and keeps that. Only the component can be a reason to fail, never the cache.
+    pub fn compile_cached(
+        engine: &Engine,
+        bytes: &[u8],
+        limits: &Limits,
+        cache: &Cache,
+    ) -> Result<Cached, Error> {
+        check(bytes, limits)?;
+        let digest = hex(&Sha256::digest(bytes));
+        let key = Key::new(engine.wasmtime(), &digest);
+        let load = || match cache.load(engine.wasmtime(), &key)? {
+            Some(loaded) => Ok(Some(link(engine.wasmtime(), &loaded).map_err(|e| e.to_string())?)),
+            None => Ok(None),
+        };
+        let unusable = match load() {
+            Ok(Some(ready)) => {
+                let component = Self::new(engine, ready, digest);
+                return Ok(Cached { component, loaded: true, warning: None });
+            }
+            Ok(None) => None,
+            Err(warning) => Some(warning),
+        };
+        let ready = compile_in_time(engine, bytes.to_vec(), limits.compile_time_max_ms)?;
+        let stored = cache.store(&key, ready.instance_pre().component());
+        let component = Self::new(engine, ready, digest);
+        Ok(Cached { component, loaded: false, warning: stored.err().or(unusable) })
+    }
+
+    fn new(engine: &Engine, ready: PluginPre<Meter>, digest: String) -> Self {
+        Self { engine: engine.clone(), ready, digest: digest.into() }
     }
 
     /// Makes an instance, asks what it is and configures it with `config_json`.
@@ -65,6 +95,24 @@ impl Component {
     }
 }
 
+/// A component out of the cache, or now in it.
+pub struct Cached {
+    /// The component, which is the same either way.
+    pub component: Component,
+    /// Whether it was loaded, not compiled.
+    pub loaded: bool,
+    /// Why it was not loaded though it was there, or is not kept: worth a line in the log.
+    pub warning: Option<String>,
+}
+
+/// What is refused before the compiler, and the cache, see it.
+fn check(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
+    if bytes.len() > limits.component_bytes_max {
+        return Err(Error::TooLarge { bytes: bytes.len(), max: limits.component_bytes_max });
+    }
+    inspect(bytes)
+}
+
 fn compile_in_time(
     engine: &Engine,
     bytes: Vec<u8>,
@@ -89,10 +137,16 @@ fn compile_in_time(
 }
 
 fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<PluginPre<Meter>> {
-    let component = wasmtime::component::Component::from_binary(engine, bytes)?;
+    link(engine, &wasmtime::component::Component::from_binary(engine, bytes)?)
+}
+
+fn link(
+    engine: &wasmtime::Engine,
+    component: &wasmtime::component::Component,
+) -> wasmtime::Result<PluginPre<Meter>> {
     // The linker offers nothing: a component that got this far with an import fails here.
     let linker = Linker::new(engine);
-    PluginPre::new(linker.instantiate_pre(&component)?)
+    PluginPre::new(linker.instantiate_pre(component)?)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,7 +1,8 @@
 //! The sandbox: operators as WebAssembly components, the only room that knows `wasmtime`.
 //!
 //! `Engine` (one per process) -> `Component` (checked, compiled, shared) -> `Instance` (one per
-//! partition, single-threaded, an `Operator`) -> `Outcome`s and state parts, checked.
+//! partition, single-threaded, an `Operator`) -> `Outcome`s and state parts, checked. A `Cache` is
+//! what a start has left to the next one.
 //!
 //! No guest may hold a thread longer than its limit, exhaust memory, crash the host, read what it
 //! was not given, or spoil another guest (SB-1). So nothing that a guest returns leaves this room
@@ -9,6 +10,7 @@
 //! a guest needs a stack of 2 MiB, which is what Rust gives a thread by default.
 
 mod bindings;
+mod cache;
 mod call;
 mod component;
 mod engine;
@@ -21,7 +23,8 @@ mod outcome;
 mod state;
 mod wiring;
 
-pub use component::Component;
+pub use cache::Cache;
+pub use component::{Cached, Component};
 pub use engine::{Engine, EngineOptions};
 pub use error::{Error, RestoreError};
 pub use instance::Instance;

@@ -2,6 +2,7 @@
 //!
 //! Here is what they share. They fail, and never skip, where the guests are not built.
 
+mod cached;
 mod misbehaving;
 mod refused;
 mod state;

@@ -118,6 +118,7 @@ fn observations(options: &Observations) -> Result<()> {
         disorder_s: options.disorder,
         corrupt_share: options.corrupt,
         late_share: options.late,
+        ..SensorOptions::default()
     };
     let mut out = Out::new();
     for line in pawl_sensors::make_observations(&elements, &sensors)? {

@@ -19,6 +19,7 @@ mod produce;
 mod record_json;
 mod rows;
 mod run;
+mod trace;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,6 +40,7 @@ enum Command {
     Check(check::Arguments),
     Produce(produce::Arguments),
     Consume(consume::Arguments),
+    Trace(trace::Arguments),
     Demo(demo::Arguments),
     #[command(subcommand)]
     Dlq(dlq::Command),
@@ -60,6 +62,7 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Check(arguments) => check::check(arguments),
         Command::Produce(arguments) => produce::produce(arguments),
         Command::Consume(arguments) => consume::consume(arguments),
+        Command::Trace(arguments) => trace::trace(arguments),
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Dlq(command) => dlq::dlq(command),
         Command::Checkpoint(command) => checkpoint::checkpoint(command),

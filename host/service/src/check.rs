@@ -5,7 +5,7 @@ use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::plugins::{Plugins, Running, limits_of};
 use crate::wiring::{self, Told};
-use pawl_pipeline::{Mistake, Pipeline, Stage};
+use pawl_pipeline::{Mistake, Operator, Pipeline, Stage};
 use std::collections::BTreeMap;
 
 /// A stage made ready: what runs each operator, and what each told.
@@ -18,7 +18,7 @@ pub(crate) struct Ready {
 
 /// Checks what the pipeline crate cannot: every plugin is loaded, compiled and configured once.
 pub fn check(pipeline: &Pipeline) -> Result<(), Error> {
-    let plugins = Plugins::new(pipeline)?;
+    let plugins = Plugins::new(pipeline, false)?;
     ready(pipeline, &plugins).map(drop)
 }
 
@@ -45,6 +45,10 @@ fn ready_stage(
 ) -> Ready {
     let mut ready = Ready { running: Vec::new(), told: Vec::new(), objects: Vec::new() };
     for (at, operator) in stage.operators.iter().enumerate() {
+        if stage.is_sink() {
+            ready_sink(pipeline, stage, operator, &mut ready, mistakes);
+            continue;
+        }
         let path = format!("stage.{}.operator.{}", stage.name, operator.name);
         let (component, bytes) = match plugins.load(pipeline, operator, &path) {
             Ok(loaded) => loaded,
@@ -74,6 +78,7 @@ fn ready_stage(
         match Configuration::parse(&text) {
             Ok(configuration) => {
                 let name = operator.name.clone();
+                let component = Some(component);
                 ready.running.push(Running { name, component, configuration, limits });
             }
             Err(error) => mistakes.push(Mistake { path, what: error.to_string() }),
@@ -83,4 +88,26 @@ fn ready_stage(
         ready.objects.push(text.into_bytes());
     }
     ready
+}
+
+/// A sink computes nothing; what it is to do is checked when it opens.
+fn ready_sink(
+    pipeline: &Pipeline,
+    stage: &Stage,
+    operator: &Operator,
+    ready: &mut Ready,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let text = pipeline.configuration_text(stage, 0);
+    let configuration = match Configuration::parse(&text) {
+        Ok(configuration) => configuration,
+        Err(error) => {
+            let path = format!("sink.{}", stage.name);
+            return mistakes.push(Mistake { path, what: error.to_string() });
+        }
+    };
+    let (running, bytes) = Running::sink(&operator.name, configuration, limits_of(operator));
+    ready.running.push(running);
+    ready.told.push(Told::of_sink());
+    ready.objects.extend([bytes, text.into_bytes()]);
 }

@@ -117,20 +117,18 @@ impl Room {
     fn let_go(&self, task: &TaskId) -> Result<(), Error> {
         let kept_min = self.pipeline.checkpoint.kept_min.max(3) as usize;
         let kept = self.store.keep(task, kept_min)?;
-        if kept.headers.len() < kept_min {
-            return Ok(());
-        }
-        let Some(oldest) = kept.headers.last() else { return Ok(()) };
-        self.transport.prune_decisions(task, oldest.progress.decisions)?;
-        let position = oldest.progress.position;
+        // What any checkpoint of any tier needs to be replayed from; none while there are few.
+        let Some(needed) = kept.floor else { return Ok(()) };
+        self.transport.prune_decisions(task, needed.decisions)?;
         let floor = {
             let mut floors = self.floors.lock().unwrap_or_else(PoisonError::into_inner);
-            floors.insert(task.clone(), position);
+            floors.insert(task.clone(), needed.position);
             self.floor_of(task, &floors)
         };
         if let Some((topic, floor)) = floor {
             crash::at(CrashPoint::MidTrim);
-            while self.transport.trim(topic, task.partition, floor)?.more {}
+            let below = self.retained_from(topic, task.partition, floor)?;
+            while self.transport.trim(topic, task.partition, below)?.more {}
         }
         self.age_dead_letters(task.partition)
     }
@@ -145,6 +143,27 @@ impl Room {
         });
         let needs: Option<Vec<Offset>> = needs.collect();
         Some((topic, needs?.into_iter().min()?))
+    }
+
+    /// Up to where a topic may be trimmed: below `floor`, and nothing younger than its retention.
+    fn retained_from(&self, topic: &str, partition: u32, floor: Offset) -> Result<Offset, Error> {
+        let retention = self.pipeline.topics.get(topic).map_or(0, |topic| topic.retention_ms);
+        if retention == 0 {
+            return Ok(floor);
+        }
+        let oldest = self.clock.now_ms().saturating_sub_unsigned(retention);
+        let (mut below, _) = self.transport.range(topic, partition)?;
+        while below < floor {
+            let some = ReadMax { records: 1000, bytes: 1 << 20 };
+            for batch in self.transport.read(topic, partition, below, some)? {
+                let young = batch.records.timestamps.iter().any(|time| *time >= oldest);
+                if young || batch.end() > floor {
+                    return Ok(below);
+                }
+                below = batch.end();
+            }
+        }
+        Ok(below)
     }
 
     /// Dead letters older than their bound go, where the pipeline says that the oldest may.

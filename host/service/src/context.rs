@@ -4,6 +4,7 @@ use crate::check::Ready;
 use crate::checkpointer::Checkpointer;
 use crate::clock::Clock;
 use crate::journal::Journal;
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::stop::StopFlag;
 use pawl_checkpoint::Store;
@@ -42,4 +43,6 @@ pub(crate) struct Context {
     pub options: RunOptions,
     /// Number of the generation and all its producers.
     pub generation: (u64, Vec<Producer>),
+    /// What is counted beside the commits.
+    pub metrics: Metrics,
 }

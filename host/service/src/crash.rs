@@ -38,11 +38,15 @@ pub enum CrashPoint {
     MidTrim,
     /// The task drains.
     MidDrain,
+    /// A sink is about to deliver.
+    BeforeDelivery,
+    /// The receiver has taken it, nothing of that is noted.
+    AfterDelivery,
 }
 
 impl CrashPoint {
     /// All of them, in the order in which a task meets them.
-    pub const ALL: [CrashPoint; 15] = [
+    pub const ALL: [CrashPoint; 17] = [
         CrashPoint::Claimed,
         CrashPoint::MidCall,
         CrashPoint::MidEmit,
@@ -58,6 +62,8 @@ impl CrashPoint {
         CrashPoint::MidReplay,
         CrashPoint::MidTrim,
         CrashPoint::MidDrain,
+        CrashPoint::BeforeDelivery,
+        CrashPoint::AfterDelivery,
     ];
 
     /// The name, as in `PAWL_CRASH_AT`.
@@ -78,6 +84,8 @@ impl CrashPoint {
             CrashPoint::MidReplay => "mid-replay",
             CrashPoint::MidTrim => "mid-trim",
             CrashPoint::MidDrain => "mid-drain",
+            CrashPoint::BeforeDelivery => "before-delivery",
+            CrashPoint::AfterDelivery => "after-delivery",
         }
     }
 }

@@ -30,9 +30,16 @@ pub enum Error {
         /// Why.
         error: pawl_sandbox::RestoreError,
     },
+    /// A sink cannot go on.
+    Sink {
+        /// Which sink.
+        sink: String,
+        /// Why.
+        error: pawl_sink::Error,
+    },
     /// An operator failed where no record can be blamed.
     Operator {
-        /// Short code: `advance`, `snapshot`, `replay-limit`, `replay-trap`.
+        /// Short code: `advance`, `snapshot`, `replay-limit`, `replay-trap`, `sink-retries`, ...
         code: &'static str,
         /// Which operator.
         operator: String,
@@ -75,9 +82,10 @@ impl Error {
                 error.is_fatal() || matches!(error, pawl_checkpoint::Error::Superseded { .. })
             }
             Error::Stopped { stop, .. } => !matches!(stop, Stop::Call(_)),
+            Error::Sink { error, .. } => !matches!(error, pawl_sink::Error::Transient { .. }),
             Error::State { .. } | Error::Pipeline(_) | Error::Restore { .. } => true,
             Error::Operator { code, .. } => {
-                ["replay-limit", "replay-trap", "predecessor"].contains(code)
+                ["replay-limit", "replay-trap", "predecessor", "sink-retries"].contains(code)
             }
             _ => false,
         }
@@ -106,6 +114,7 @@ impl fmt::Display for Error {
             Error::Restore { operator, error } => {
                 write!(f, "could not restore operator {operator}: {error}")
             }
+            Error::Sink { sink, error } => write!(f, "sink {sink}: {error}"),
             Error::Operator { code, operator, what } => {
                 write!(f, "{code}: operator {operator}: {what}")
             }

@@ -2,21 +2,27 @@
 //! guests work, takes their snapshots and gives them back their states.
 
 use crate::crash;
+use crate::deliverer::Deliverer;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::plugins::Running;
 use crate::wiring::Told;
 use pawl_core::commit::TaskId;
-use pawl_core::operator::{Batch, Failure, Operator, Outcome};
+use pawl_core::operator::{Batch, Deliveries, Failure, Operator, Outcome, Receipt};
 use pawl_core::record::{Offset, Timestamp};
 use pawl_sandbox::{Instance, StatePart};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// One operator's instance.
+/// One operator's instance, or what delivers the records of a sink.
 pub(crate) struct Guest {
-    instance: Instance,
+    runs: Runs,
     watch: Option<Watch>,
+}
+
+enum Runs {
+    Plugin(Box<Instance>),
+    Sink(Box<Deliverer>),
 }
 
 /// How calls are watched after an unclean end.
@@ -45,16 +51,39 @@ impl Guest {
         limits.memory_bytes_max = limits.memory_bytes_max.saturating_mul(patience.max(1) as usize);
         let failed = |error| Error::Component { operator: running.name.clone(), error };
         let config = &running.configuration.guest;
-        let mut instance = running.component.instantiate(config, &limits).map_err(failed)?;
+        let component = running.component.as_ref().ok_or_else(|| Error::State {
+            code: "operators-changed",
+            what: format!(
+                "{} was a sink and is an operator now; give it another name",
+                running.name
+            ),
+        })?;
+        let mut instance = component.instantiate(config, &limits).map_err(failed)?;
         instance.set_patience(patience.max(1));
-        Ok(Self { instance, watch: None })
+        Ok(Self { runs: Runs::Plugin(Box::new(instance)), watch: None })
+    }
+
+    /// What delivers the records of a sink.
+    pub fn sink(deliverer: Deliverer) -> Self {
+        Self { runs: Runs::Sink(Box::new(deliverer)), watch: None }
+    }
+
+    /// What delivers, if this is a sink.
+    pub fn deliverer(&mut self) -> Option<&mut Deliverer> {
+        match &mut self.runs {
+            Runs::Sink(deliverer) => Some(deliverer),
+            Runs::Plugin(_) => None,
+        }
     }
 
     /// What the instance tells of itself.
     pub fn told(&self) -> Told {
-        Told {
-            description: self.instance.description().clone(),
-            wiring: self.instance.wiring().clone(),
+        match &self.runs {
+            Runs::Plugin(instance) => Told {
+                description: instance.description().clone(),
+                wiring: instance.wiring().clone(),
+            },
+            Runs::Sink(_) => Told::of_sink(),
         }
     }
 
@@ -65,24 +94,30 @@ impl Guest {
 
     /// Limits on time are as configured from now on.
     pub fn be_strict(&mut self) {
-        self.instance.set_patience(1);
+        if let Runs::Plugin(instance) = &mut self.runs {
+            instance.set_patience(1);
+        }
     }
 
     /// The format in which it writes its state.
     pub fn state_version(&self) -> u32 {
-        self.instance.description().state_version
+        self.told().description.state_version
     }
 
     /// Gives it its state back.
     pub fn restore(&mut self, state: &GuestState, name: &str) -> Result<(), Error> {
-        self.instance
+        let Runs::Plugin(instance) = &mut self.runs else { return Ok(()) };
+        instance
             .restore(state.version, &state.parts)
             .map_err(|error| Error::Restore { operator: name.to_owned(), error })
     }
 
     /// Its state now. `full`: with the bytes of every part.
     pub fn snapshot(&mut self, full: bool) -> Result<Vec<StatePart>, Failure> {
-        self.instance.snapshot(full)
+        match &mut self.runs {
+            Runs::Plugin(instance) => instance.snapshot(full),
+            Runs::Sink(_) => Ok(Vec::new()),
+        }
     }
 
     /// Its whole state.
@@ -100,6 +135,9 @@ impl Guest {
 
 impl Operator for Guest {
     fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
+        let Runs::Plugin(instance) = &mut self.runs else {
+            return Err(Failure::BadReturn("a sink computes nothing".to_owned()));
+        };
         let held = self.watch.as_ref().map(|watch| match watch.position {
             Some(row) if !watch.in_tick.load(Ordering::Relaxed) => {
                 watch.journal.hold(&watch.task, row, watch.root)
@@ -107,19 +145,27 @@ impl Operator for Guest {
             _ => watch.journal.hold_nothing(),
         });
         crash::around_call(&batch.values.data);
-        let outcome = self.instance.process(batch);
+        let outcome = instance.process(batch);
         drop(held);
         outcome
     }
 
     fn advance(&mut self, watermark: Timestamp) -> Result<Outcome, Failure> {
+        let Runs::Plugin(instance) = &mut self.runs else { return Ok(Outcome::default()) };
         // No record can be blamed for what happens here.
         let held = self.watch.as_ref().map(|watch| {
             watch.in_tick.store(true, Ordering::Relaxed);
             watch.journal.hold_nothing()
         });
-        let outcome = self.instance.advance(watermark);
+        let outcome = instance.advance(watermark);
         drop(held);
         outcome
+    }
+
+    fn deliver(&mut self, items: &Deliveries<'_>) -> Result<Vec<Receipt>, Failure> {
+        match &mut self.runs {
+            Runs::Sink(deliverer) => deliverer.deliver(items),
+            Runs::Plugin(_) => Err(Failure::BadReturn("an operator delivers nothing".to_owned())),
+        }
     }
 }

@@ -17,17 +17,22 @@ mod check;
 mod context;
 mod service;
 mod supervisor;
+mod sources;
 mod progress;
 
 mod life;
 mod journal;
 mod recover;
+mod deliverer;
 mod guest;
 mod worker;
 mod checkpointer;
+mod tiers;
+pub mod metrics;
 
 pub use check::check;
 pub use context::RunOptions;
 pub use error::Error;
-pub use service::{Summary, TaskSummary, open_transport, run, run_with_clock, store_of};
+pub use service::{Summary, TaskSummary, open_transport, run, run_with_clock};
 pub use stop::StopFlag;
+pub use tiers::store_of;

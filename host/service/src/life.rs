@@ -35,6 +35,8 @@ pub(crate) struct Life<'a> {
     pub isolation: Option<Isolation>,
     /// Rows below go one by one through the journal.
     pub journal_until: Offset,
+    /// Its first checkpoint was just made: it recovers from nothing.
+    pub born: bool,
 }
 
 /// Lives until the task has drained or fails.
@@ -88,6 +90,7 @@ impl<'a> Life<'a> {
             patience: 1,
             isolation: None,
             journal_until: 0,
+            born: false,
         };
         let mut stored = context.transport.recovery(id)?;
         if names.is_empty() {
@@ -100,9 +103,11 @@ impl<'a> Life<'a> {
                 life.begin_where_input_begins()?;
                 stored = context.transport.recovery(id)?;
             }
-            life.birth(stored.commit.as_ref())?;
+            life.birth(stored.commit.as_ref(), None)?;
+        } else if context.options.fresh {
+            life.begin_on_another_log(&stored)?;
         }
-        if context.journal.is_unclean() {
+        if context.journal.is_unclean() && !stage.is_sink() {
             life.consult_journal(stored)?;
         }
         Ok(life)

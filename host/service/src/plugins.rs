@@ -6,7 +6,7 @@ use crate::error::Error;
 use pawl_checkpoint::Store;
 use pawl_core::decision::OperatorDigest;
 use pawl_pipeline::{Mistake, Operator, Pipeline};
-use pawl_sandbox::{Component, Engine, Limits};
+use pawl_sandbox::{Cache, Component, Engine, Limits};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -14,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Plugins {
     engine: Engine,
     compiled: Mutex<BTreeMap<String, Compiled>>,
+    /// Where compiled components are kept for the next start; none: nowhere.
+    cache: Option<Cache>,
 }
 
 /// What came of compiling: a failure is kept too, since trying the same bytes again cannot help.
@@ -24,33 +26,51 @@ type Compiled = Result<Component, pawl_sandbox::Error>;
 pub(crate) struct Running {
     /// Name of the operator.
     pub name: String,
-    /// The component.
-    pub component: Component,
+    /// The component; none for a sink.
+    pub component: Option<Component>,
     /// The effective configuration.
     pub configuration: Configuration,
     /// What an instance may use.
     pub limits: Limits,
 }
 
+/// What stands for a component where a sink delivers.
+const NO_COMPONENT: &[u8] = b"pawl sink, version 1";
+
 impl Running {
+    /// What delivers the records of a stage. The bytes to be stored stand beside it.
+    pub fn sink(name: &str, configuration: Configuration, limits: Limits) -> (Self, Vec<u8>) {
+        let running = Self { name: name.to_owned(), component: None, configuration, limits };
+        (running, NO_COMPONENT.to_vec())
+    }
+
+    /// The digest of the component, or of what stands for it.
+    pub fn component_digest(&self) -> String {
+        match &self.component {
+            Some(component) => component.digest().to_owned(),
+            None => configuration::digest(NO_COMPONENT),
+        }
+    }
+
     /// What stands in checkpoints and decisions.
     pub fn digest(&self) -> OperatorDigest {
         OperatorDigest {
             operator: self.name.clone(),
-            component: self.component.digest().to_owned(),
+            component: self.component_digest(),
             configuration: self.configuration.digest.clone(),
         }
     }
 }
 
 impl Plugins {
-    /// Makes the engine.
-    pub fn new(pipeline: &Pipeline) -> Result<Self, Error> {
+    /// Makes the engine. With `keep`, what is compiled is kept in the data folder.
+    pub fn new(pipeline: &Pipeline, keep: bool) -> Result<Self, Error> {
         let mut operators = pipeline.stages.iter().flat_map(|stage| &stage.operators);
         let fuel = operators.any(|operator| operator.limits.fuel_per_record.is_some());
         let engine = Engine::new(&pawl_sandbox::EngineOptions { fuel })
             .map_err(|error| Error::Component { operator: "any".to_owned(), error })?;
-        Ok(Self { engine, compiled: Mutex::new(BTreeMap::new()) })
+        let cache = keep.then(|| Cache::new(pipeline.data.join("compiled")));
+        Ok(Self { engine, compiled: Mutex::new(BTreeMap::new()), cache })
     }
 
     /// Reads and compiles a plugin of the pipeline. `path` is where it stands in the file.
@@ -83,7 +103,8 @@ impl Plugins {
     /// Compiles the plugins of a pipeline side by side, so that a start takes as long as the
     /// largest one. What goes wrong is told when the plugin is loaded.
     pub fn compile_all(&self, pipeline: &Pipeline) {
-        let operators = pipeline.stages.iter().flat_map(|stage| &stage.operators);
+        let stages = pipeline.stages.iter().filter(|stage| !stage.is_sink());
+        let operators = stages.flat_map(|stage| &stage.operators);
         let mut plugins: Vec<&Operator> = Vec::new();
         for operator in operators {
             if !plugins.iter().any(|other| other.plugin == operator.plugin) {
@@ -109,13 +130,15 @@ impl Plugins {
     ) -> Result<Running, Error> {
         let known = self.lock().get(&digest.component).cloned();
         let component = match known {
-            Some(Ok(component)) => component,
+            Some(Ok(component)) => Some(component),
+            _ if digest.component == configuration::digest(NO_COMPONENT) => None,
             _ => {
                 let bytes = store.object(&digest.component)?;
-                self.compile(&bytes, limits).map_err(|error| Error::Component {
+                let compiled = self.compile(&bytes, limits).map_err(|error| Error::Component {
                     operator: digest.operator.clone(),
                     error,
-                })?
+                })?;
+                Some(compiled)
             }
         };
         let text = store.object(&digest.configuration)?;
@@ -137,7 +160,18 @@ impl Plugins {
             Some(Err(pawl_sandbox::Error::TooLarge { .. })) | None => {}
             Some(compiled) => return compiled.clone(),
         }
-        let compiled = Component::compile(&self.engine, bytes, limits);
+        let compiled = match &self.cache {
+            None => Component::compile(&self.engine, bytes, limits),
+            Some(cache) => {
+                let cached = Component::compile_cached(&self.engine, bytes, limits, cache);
+                cached.map(|cached| {
+                    if let Some(warning) = cached.warning {
+                        tracing::warn!(%warning, "compiled components are not kept as they should");
+                    }
+                    cached.component
+                })
+            }
+        };
         self.lock().insert(digest, compiled.clone());
         compiled
     }

@@ -2,16 +2,18 @@
 //! Never starts fresh where a commit shows that there was a state, unless a person says so.
 
 use crate::checkpointer::Job;
+use crate::deliverer::Deliverer;
 use crate::error::Error;
 use crate::guest::{Guest, GuestState};
 use crate::life::Life;
 use crate::plugins::Running;
 use crate::wiring::{self, Told};
-use pawl_checkpoint::{Checkpoint, Header, OperatorRecord, Owner};
+use pawl_checkpoint::{Checkpoint, Header, OperatorRecord, Owner, RecoveryPath};
 use pawl_core::SEMANTICS;
 use pawl_core::commit::Commit;
 use pawl_core::decision::{CheckpointName, DecisionKind, OperatorDigest};
 use pawl_core::laws::{Law, Violation};
+use pawl_core::record::Offset;
 use pawl_core::spec::Spec;
 use pawl_core::state::{EdgeSegment, Image, State};
 use pawl_core::task::{Recovery, Task};
@@ -51,12 +53,21 @@ pub(crate) struct Incarnation {
 
 impl Life<'_> {
     /// The state at the birth of the task, as its first checkpoint: so that there always is one.
-    pub(crate) fn birth(&mut self, commit: Option<&Commit>) -> Result<(), Error> {
+    /// `remembered`: what a sink delivered on another log, so that it is not delivered again.
+    pub(crate) fn birth(
+        &mut self,
+        commit: Option<&Commit>,
+        remembered: Option<Base>,
+    ) -> Result<(), Error> {
         let running = self.ready()?.running.clone();
-        let guests: Result<Vec<Guest>, Error> = running.iter().map(|r| Guest::new(r, 1)).collect();
+        let guests: Result<Vec<Guest>, Error> = running.iter().map(|r| self.guest(r, 1)).collect();
         let guests = guests?;
         let spec = self.spec(&running, &guests)?;
         let mut state = State::new(&spec);
+        if let Some(base) = remembered {
+            let old = State::from_image(base.image, &base.segments, &spec);
+            state.windows = old.map_or(state.windows, |old| old.windows);
+        }
         if let Some(commit) = commit {
             let plain = &mut state.plain;
             plain.progress = commit.progress;
@@ -65,20 +76,21 @@ impl Life<'_> {
             // As high as any number that was ever written; readers pass over lower ones.
             plain.control_number = commit.progress.ticks + commit.progress.decisions;
         }
-        let (image, _) = state.image();
+        let (image, segments) = state.image();
         let header = self.header(&state, &running, &guests);
         let parts = vec![Vec::new(); guests.len()];
         let (reply, answer) = sync_channel(1);
         self.context.checkpointer.submit(Job {
             header,
             image,
-            segments: Vec::new(),
+            segments,
             known: BTreeSet::new(),
             parts,
             base: None,
             reply,
         });
         answer.recv().unwrap_or_else(|_| Err(gone()))?;
+        self.born = true;
         Ok(())
     }
 
@@ -136,7 +148,7 @@ impl Life<'_> {
         let running = self.running(&digests)?;
         let mut guests = Vec::with_capacity(running.len());
         for (operator, state) in running.iter().zip(&base.guests) {
-            let mut guest = Guest::new(operator, self.patience)?;
+            let mut guest = self.guest(operator, self.patience)?;
             guest.restore(state, &operator.name)?;
             guests.push(guest);
         }
@@ -152,6 +164,7 @@ impl Life<'_> {
             decisions: due,
             intent: Default::default(),
             epoch: self.epoch,
+            attempted: attempted(&stored),
             tolerant,
         };
         let task =
@@ -179,7 +192,8 @@ impl Life<'_> {
                 code: "database-older",
                 what: format!(
                     "{broken}: the database is older than the checkpoints of {}; bring the right \
-                     pawl.db back, or begin with an empty data folder",
+                     pawl.db back, or start with --fresh, which goes on from what the database \
+                     holds with an empty state (sinks remember what they delivered)",
                     self.id
                 ),
             },
@@ -203,10 +217,13 @@ impl Life<'_> {
                 "checkpoint cannot be used, falling back to the one before"
             );
         }
+        let path = if self.born { RecoveryPath::Fresh } else { found.path };
+        self.context.metrics.recovered(path);
+        self.born = false;
         let Some(checkpoint) = found.checkpoint else {
             if self.context.options.fresh {
                 tracing::warn!(task = %self.id, "starting with an empty state, as asked for");
-                self.birth(stored.commit.as_ref())?;
+                self.birth(stored.commit.as_ref(), None)?;
                 let again = self.context.store.newest(&self.id)?;
                 let checkpoint = again.checkpoint.ok_or_else(|| self.no_checkpoint(stored))?;
                 return self.base_of(checkpoint, root);
@@ -215,9 +232,27 @@ impl Life<'_> {
         };
         let name = checkpoint.header.name;
         let (epoch, sequence) = (name.epoch, name.sequence);
-        let path = if found.rejected.is_empty() { "newest" } else { "older" };
-        tracing::info!(task = %self.id, epoch, sequence, path, "recovering from a checkpoint");
+        let (path, newer) = (path.name(), found.rejected.len());
+        tracing::info!(task = %self.id, epoch, sequence, path, newer, "recovering from a checkpoint");
         self.base_of(checkpoint, root)
+    }
+
+    /// A person says so: the log is another one than that of the checkpoints, which was lost. A
+    /// position in it means nothing any more, nor does a state that rests on it; but what a sink
+    /// delivered was delivered.
+    pub(crate) fn begin_on_another_log(&mut self, stored: &Stored) -> Result<(), Error> {
+        let found = self.context.store.newest(&self.id)?;
+        let root = stored.commit.as_ref().map_or(0, |commit| commit.progress.root());
+        let Some(checkpoint) = found.checkpoint else { return Ok(()) };
+        if checkpoint.header.progress.root() <= root {
+            return Ok(());
+        }
+        tracing::warn!(task = %self.id, "the log is another one; starting anew, as asked for");
+        let remembered = match self.stage.is_sink() {
+            true => Some(self.base_of(checkpoint, root)?),
+            false => None,
+        };
+        self.birth(stored.commit.as_ref(), remembered)
     }
 
     pub(crate) fn no_checkpoint(&self, stored: &Stored) -> Error {
@@ -321,10 +356,37 @@ impl Life<'_> {
         Ok(running)
     }
 
+    /// What runs an operator, or delivers to a sink.
+    pub(crate) fn guest(&self, running: &Running, patience: u32) -> Result<Guest, Error> {
+        let Some(sink) = &self.stage.sink else { return Guest::new(running, patience) };
+        let owner = pawl_sink::Owner {
+            pipeline: self.context.pipeline.name.clone(),
+            stage: self.stage.name.clone(),
+            partition: self.id.partition,
+            epoch: self.epoch,
+        };
+        let (clock, stop) = (Arc::clone(&self.context.clock), Arc::clone(&self.context.stop));
+        Ok(Guest::sink(Deliverer::new(sink, owner, clock, stop)?))
+    }
+
     pub(crate) fn spec(&self, running: &[Running], guests: &[Guest]) -> Result<Spec, Error> {
         let told: Vec<Told> = guests.iter().map(Guest::told).collect();
         let pipeline = &self.context.pipeline;
         wiring::spec(pipeline, self.stage, self.id.partition, running, &told)
+    }
+}
+
+/// Up to which row a sink that sends at most once may have sent: its last decision was to send,
+/// and nothing was committed behind it.
+fn attempted(stored: &Stored) -> Offset {
+    let progress = stored.commit.as_ref().map(|commit| commit.progress).unwrap_or_default();
+    match stored.decisions.last().map(|last| (&last.kind, last)) {
+        Some((DecisionKind::Attempt { until }, last))
+            if last.position == progress.position && last.number + 1 >= progress.decisions =>
+        {
+            *until
+        }
+        _ => 0,
     }
 }
 

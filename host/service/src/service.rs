@@ -2,16 +2,17 @@
 //! ready, tasks watched over, and everything closed again.
 
 use crate::check;
-use crate::checkpointer::{Checkpointer, crash_hook};
+use crate::checkpointer::Checkpointer;
 use crate::clock::{Clock, SystemClock};
 use crate::context::{Context, RunOptions};
 use crate::error::Error;
 use crate::journal::Journal;
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::progress::Standing;
 use crate::stop::StopFlag;
 use crate::supervisor::{self, Outcomes};
-use pawl_checkpoint::{LocalStore, Store};
+use crate::tiers::Tiers;
 use pawl_core::commit::{Progress, TaskId};
 use pawl_core::counters::Counters;
 use pawl_core::record::{Producer, Timestamp};
@@ -56,15 +57,16 @@ pub fn run_with_clock(
     clock: Arc<dyn Clock>,
 ) -> Result<Summary, Error> {
     let lock = Lock::acquire(&pipeline.data, clock.now_ms())?;
-    let plugins = Plugins::new(pipeline)?;
+    let plugins = Plugins::new(pipeline, true)?;
     let ready = check::ready(pipeline, &plugins)?;
     let transport: Arc<dyn Transport> = Arc::new(open_transport(pipeline, false)?);
-    let store: Arc<dyn Store> = Arc::new(store_of(pipeline).with_hook(Box::new(crash_hook)));
+    let tiers = Tiers::open(pipeline, &clock)?;
+    let store = Arc::clone(&tiers.store);
     for object in ready.values().flat_map(|ready| &ready.objects) {
         store.put_object(object)?;
     }
     let mut producers = Vec::new();
-    for stage in &pipeline.stages {
+    for stage in pipeline.stages.iter().filter(|stage| !stage.is_sink()) {
         for partition in 0..transport.partitions(&stage.input)? {
             producers.push(Producer { stage: stage.name.clone(), partition });
         }
@@ -95,6 +97,7 @@ pub fn run_with_clock(
         checkpointer,
         options: options.clone(),
         generation,
+        metrics: Metrics::new(&pipeline.data, tiers.replication()),
     });
     let outcomes = supervisor::supervise(&context);
     let journal_closed = context.journal.close();
@@ -102,6 +105,7 @@ pub fn run_with_clock(
     if thread.join().is_err() {
         return Err(Error::Panicked("the checkpointer".to_owned()));
     }
+    tiers.close();
     drop(lock);
     let summary = summary(outcomes?)?;
     journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
@@ -110,19 +114,13 @@ pub fn run_with_clock(
 
 /// Opens the pipeline's transport, with all its topics unless only to look at.
 pub fn open_transport(pipeline: &Pipeline, read_only: bool) -> Result<Embedded, Error> {
-    let path = pipeline.data.join("pawl.db");
-    let transport = Embedded::open(&path, &Options { read_only, ..Options::default() })?;
+    let transport = Embedded::open(&pipeline.log, &Options { read_only, ..Options::default() })?;
     if !read_only {
         for (name, topic) in &pipeline.topics {
             transport.create_topic(name, topic.partitions)?;
         }
     }
     Ok(transport)
-}
-
-/// The pipeline's checkpoint store.
-pub fn store_of(pipeline: &Pipeline) -> LocalStore {
-    LocalStore::new(pipeline.data.join("checkpoints"), &pipeline.name)
 }
 
 fn summary(outcomes: Outcomes) -> Result<Summary, Error> {

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::life::live;
 use crate::progress::{Board, Standing};
+use crate::sources::Sources;
 use pawl_core::backoff::{Backoff, BackoffRules};
 use pawl_core::clock::largest_of_all;
 use pawl_core::commit::TaskId;
@@ -16,6 +17,9 @@ use std::time::Duration;
 
 /// How often the supervisor looks at its tasks.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// How often metrics are written.
+const MEASURE_EVERY_US: u64 = 1_000_000;
 
 /// A guest runs on the task's stack; wasmtime takes 512 KiB of it and does not check the rest.
 const STACK_BYTES: usize = 8 << 20;
@@ -34,16 +38,22 @@ pub(crate) type Outcomes = Vec<(TaskId, Standing)>;
 pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
     let mut tasks = Vec::new();
     let (mut closed, mut failed) = (None, None);
+    let mut measured = context.clock.elapsed_us();
     if let Err(error) = start_all(context, &mut tasks) {
         // Those that run must end before the folder is let go.
         failed = Some(error);
         context.stop.drain();
     }
+    let mut sources = Sources::start(context);
     while !tasks.iter().all(|task| task.board.look().ended.is_some()) {
+        sources.look(context);
+        if context.stop.is_draining() {
+            sources.drain();
+        }
         let options = &context.options;
         let idle = match options.until_idle && !context.stop.is_draining() {
-            true => all_idle(context, &tasks),
-            false => Ok(false),
+            true if sources.are_done() => all_idle(context, &tasks),
+            _ => Ok(false),
         };
         let idle = idle.unwrap_or_else(|error| {
             // The tasks must end before the folder is let go.
@@ -63,9 +73,18 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
                 _ => context.stop.drain(),
             }
         }
+        let now = context.clock.elapsed_us();
+        if now.saturating_sub(measured) >= MEASURE_EVERY_US {
+            measured = now;
+            context.metrics.write();
+        }
         std::thread::sleep(LOOK);
     }
+    context.metrics.write();
     let mut outcomes = Vec::new();
+    for (task, why) in sources.join() {
+        outcomes.push((task, Standing { ended: Some(Err(why)), ..Standing::default() }));
+    }
     for task in tasks {
         outcomes.push((task.id, task.board.look()));
         if task.thread.join().is_err() {
@@ -212,7 +231,5 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
 /// Jitter needs to differ between tasks and times, nothing more.
 fn scramble(now: u64, id: &TaskId) -> u64 {
     let seed = now ^ (u64::from(id.partition) << 40) ^ ((id.stage.len() as u64) << 50);
-    let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    pawl_core::backoff::scramble(seed)
 }

@@ -20,6 +20,19 @@ pub(crate) struct Told {
     pub wiring: Wiring,
 }
 
+impl Told {
+    /// What stands for it where a sink delivers.
+    pub fn of_sink() -> Self {
+        let description = Description {
+            name: "sink".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state_version: 1,
+            restores: vec![1],
+        };
+        Self { description, wiring: Wiring::default() }
+    }
+}
+
 /// The specification of a task of `stage`.
 pub(crate) fn spec(
     pipeline: &Pipeline,
@@ -39,7 +52,7 @@ pub(crate) fn spec(
         operators.push(OperatorSpec {
             name: operator.name.clone(),
             version: told.description.version.clone(),
-            component: operator.component.digest().to_owned(),
+            component: operator.component_digest(),
             edge: operator.configuration.edge.clone(),
             wiring: told.wiring.clone(),
             routes: routes(operator, &told.wiring, at + 1 == running.len(), &mut topics)?,
@@ -74,6 +87,7 @@ pub(crate) fn spec(
         },
         call_records_max: stage.batch_records_max.max(1) as usize,
         call_bytes_max: CALL_BYTES_MAX,
+        sink: stage.is_sink(),
     })
 }
 

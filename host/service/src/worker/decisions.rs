@@ -30,6 +30,9 @@ impl Worker<'_, '_> {
             self.poll_checkpoint(true)?;
             return Ok(Some(Wish::Switch { operators: target, at_checkpoint: None }));
         }
+        if let Some(attempt) = self.attempt() {
+            return Ok(Some(attempt));
+        }
         let (number, producers) = &self.life.context.generation;
         if plain.generation < *number && spec.topics.iter().any(|topic| topic.controls) {
             return Ok(Some(Wish::Generation { number: *number, producers: producers.clone() }));
@@ -81,7 +84,7 @@ impl Worker<'_, '_> {
         let mut guests = Vec::with_capacity(running.len());
         for ((new, old), guest) in running.iter().zip(&self.it.running).zip(&mut self.it.guests) {
             tracing::info!(task = %self.life.id, operator = %new.name, "switching operators");
-            let mut next = crate::guest::Guest::new(new, self.life.patience)?;
+            let mut next = self.life.guest(new, self.life.patience)?;
             let state = guest.state(&old.name).map_err(|error| predecessor(&old.name, error))?;
             next.restore(&state, &new.name)?;
             guests.push(next);

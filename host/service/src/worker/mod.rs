@@ -8,6 +8,7 @@ mod checkpoints;
 mod commits;
 mod decisions;
 mod failures;
+mod sending;
 
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
@@ -16,7 +17,8 @@ use crate::recover::Incarnation;
 use pawl_core::commit::Commit;
 use pawl_core::credit::Credit;
 use pawl_core::decision::CheckpointName;
-use pawl_core::record::LogBatch;
+use pawl_core::operator::Failure;
+use pawl_core::record::{LogBatch, Offset};
 use pawl_core::spec::TimeOrigin;
 use pawl_core::task::{Step, Stop, Wish};
 use pawl_transport::{ReadMax, Ticket};
@@ -63,6 +65,8 @@ pub(crate) struct Worker<'l, 'a> {
     switch_due: bool,
     /// The last checkpoint could not be written for want of what it refers to.
     refused: bool,
+    /// Rows below may be sent by a sink that sends at most once.
+    attempted: Offset,
 }
 
 struct InFlight {
@@ -102,6 +106,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             at_end_since_us: None,
             switch_due: false,
             refused: false,
+            attempted: 0,
         };
         let committed = worker.committed.clone();
         worker.life.board.tell(|standing| {
@@ -119,13 +124,16 @@ impl<'l, 'a> Worker<'l, 'a> {
         loop {
             self.poll_commit(false)?;
             self.poll_checkpoint(false)?;
-            if self.life.context.stop.is_draining() {
+            // What was announced to be sent is sent before the end.
+            let announced = self.it.task.position() < self.attempted;
+            if self.life.context.stop.is_draining() && !announced {
                 return self.drain();
             }
             let did = match self.turn()? {
                 Turn::Did => true,
                 Turn::Nothing => false,
                 Turn::Again => return Ok(End::Again),
+                Turn::Halted => return Ok(End::Drained),
             };
             self.keep_pace(did)?;
             if !did {
@@ -154,6 +162,7 @@ impl<'l, 'a> Worker<'l, 'a> {
         self.watch(position, replaying);
         let one_by_one = (isolating || journaled) && !replaying;
         let rows_max = if one_by_one { 1 } else { self.rows_max() };
+        let rows_max = rows_max.min(self.rows_attempted());
         let clock = &self.life.context.clock;
         let (start, now) = (clock.elapsed_us(), clock.now_ms());
         self.step_began_us = start;
@@ -164,9 +173,13 @@ impl<'l, 'a> Worker<'l, 'a> {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
             Ok(Step::Rows(rows)) => {
                 self.took(rows, replaying);
+                if !replaying {
+                    self.sent()?;
+                }
                 Ok(Turn::Did)
             }
             Ok(Step::Decided) => {
+                self.attempted(wish.as_ref())?;
                 if matches!(wish, Some(Wish::Resume)) {
                     self.life.board.resume_once();
                 }
@@ -176,6 +189,7 @@ impl<'l, 'a> Worker<'l, 'a> {
                 self.switch(&operators, at_checkpoint)?;
                 Ok(Turn::Did)
             }
+            Err(Stop::Call(call)) if matches!(call.failure, Failure::Halted(_)) => self.halted(),
             Err(Stop::Call(call)) => self.failed(*call),
             Err(stop) => {
                 if matches!(stop, Stop::Breaker { .. }) {
@@ -239,6 +253,7 @@ impl<'l, 'a> Worker<'l, 'a> {
 
     /// Nothing to do: tell so, and wait for rows.
     fn rest(&mut self) -> Result<(), Error> {
+        self.rest_sinks();
         let task = &self.it.task;
         let running = !task.is_replaying();
         let quiescent = running
@@ -292,4 +307,6 @@ enum Turn {
     Did,
     Nothing,
     Again,
+    /// A delivery was broken off, since the run ends.
+    Halted,
 }

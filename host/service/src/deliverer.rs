@@ -1,0 +1,293 @@
+//! Delivers a task's records to its sink: again after a transient failure, with backoff and full
+//! jitter, in order, until it is taken, refused, tried too often, or the run ends. It never drops
+//! a record, and while it waits the task takes no more input.
+
+use crate::clock::Clock;
+use crate::crash::{self, CrashPoint};
+use crate::error::Error;
+use crate::stop::StopFlag;
+use pawl_core::backoff::{full_jitter, scramble};
+use pawl_core::identity;
+use pawl_core::operator::{Deliveries, Failure, Receipt};
+use pawl_core::record::NO_TIME;
+use pawl_core::task::DELIVERY_UNKNOWN;
+use pawl_pipeline::{AtRetriesMax, HttpMode, Sink as Rules, SinkKind};
+use pawl_sink::{Delivery, Owner, Sink, Verdict};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a wait is at most before it is seen whether the run ends.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How often a failure that goes on is logged, in microseconds.
+const LOG_EVERY_US: u64 = 10_000_000;
+
+/// How often a sink that has nothing to do is asked to see what is due.
+const REST_EVERY_US: u64 = 1_000_000;
+
+/// One task's way to its sink.
+pub(crate) struct Deliverer {
+    sink: Box<dyn Sink>,
+    owner: Owner,
+    rules: Rules,
+    clock: Arc<dyn Clock>,
+    stop: Arc<StopFlag>,
+    opened: bool,
+    /// Failures in a row, for the backoff.
+    failures: u32,
+    logged_us: Option<u64>,
+    rested_us: u64,
+    /// Why it halted, if not because the run ends.
+    trouble: Option<Error>,
+}
+
+/// One record under way.
+struct Pending {
+    at: usize,
+    retries: u64,
+}
+
+impl Deliverer {
+    /// Touches nothing outside before the first delivery.
+    pub fn new(
+        rules: &Rules,
+        owner: Owner,
+        clock: Arc<dyn Clock>,
+        stop: Arc<StopFlag>,
+    ) -> Result<Self, Error> {
+        let sink = pawl_sink::make(&rules.kind)
+            .map_err(|error| Error::Sink { sink: owner.stage.clone(), error })?;
+        Ok(Self {
+            sink,
+            owner,
+            rules: rules.clone(),
+            clock,
+            stop,
+            opened: false,
+            failures: 0,
+            logged_us: None,
+            rested_us: 0,
+            trouble: None,
+        })
+    }
+
+    /// Why it halted; none: because the run ends.
+    pub fn take_trouble(&mut self) -> Option<Error> {
+        self.trouble.take()
+    }
+
+    /// Does what is due by time, such as finishing a file.
+    pub fn rest(&mut self) {
+        let now = self.clock.elapsed_us();
+        if !self.opened || now.saturating_sub(self.rested_us) < REST_EVERY_US {
+            return;
+        }
+        self.rested_us = now;
+        if let Err(error) = self.sink.rest() {
+            // The next delivery finds out whether it lasts.
+            tracing::warn!(sink = %self.owner.stage, %error, "sink is in trouble");
+            self.opened = false;
+        }
+    }
+
+    /// Delivers all records and gives one receipt for each.
+    pub fn deliver(&mut self, items: &Deliveries<'_>) -> Result<Vec<Receipt>, Failure> {
+        let ids: Vec<String> = items.items.iter().map(|item| id_text(items, item)).collect();
+        let mut receipts: Vec<Option<Receipt>> = vec![None; ids.len()];
+        let mut pending: Vec<Pending> =
+            (0..ids.len()).map(|at| Pending { at, retries: 0 }).collect();
+        while !pending.is_empty() {
+            let deliveries: Vec<Delivery<'_>> =
+                pending.iter().map(|pending| delivery(items, pending.at, &ids)).collect();
+            crash::at(CrashPoint::BeforeDelivery);
+            let before = pending.len();
+            let asked_to_wait = match self.attempt(&deliveries) {
+                Ok(verdicts) => {
+                    crash::at(CrashPoint::AfterDelivery);
+                    self.take(verdicts, &mut pending, &mut receipts)?
+                }
+                Err(error) => {
+                    self.failed(&error)?;
+                    for one in &mut pending {
+                        one.retries += 1;
+                    }
+                    self.give_up(&mut pending, &mut receipts, &error.to_string())?;
+                    None
+                }
+            };
+            if pending.len() < before {
+                self.failures = 0;
+            }
+            if !pending.is_empty() {
+                self.wait(asked_to_wait)?;
+            }
+        }
+        Ok(receipts.into_iter().map(|receipt| receipt.unwrap_or(Receipt::Delivered)).collect())
+    }
+
+    fn attempt(&mut self, deliveries: &[Delivery<'_>]) -> Result<Vec<Verdict>, pawl_sink::Error> {
+        if !self.opened {
+            self.sink.open(&self.owner)?;
+            self.opened = true;
+        }
+        let verdicts = self.sink.deliver(deliveries)?;
+        if verdicts.len() == deliveries.len() {
+            return Ok(verdicts);
+        }
+        let (given, due) = (verdicts.len(), deliveries.len());
+        let what = format!("gave {given} verdicts for {due} records: a bug, please report it");
+        Err(pawl_sink::Error::Fatal { code: "sink-verdicts", what })
+    }
+
+    /// The sink as a whole failed. Only a transient failure goes on.
+    fn failed(&mut self, error: &pawl_sink::Error) -> Result<(), Failure> {
+        self.opened = false;
+        if !matches!(error, pawl_sink::Error::Transient { .. }) {
+            let sink = self.owner.stage.clone();
+            self.trouble = Some(Error::Sink { sink, error: error.clone() });
+            return Err(Failure::Halted(error.to_string()));
+        }
+        self.log(&error.to_string());
+        Ok(())
+    }
+
+    /// Takes the verdicts in. Returns how long a receiver asked to wait.
+    fn take(
+        &mut self,
+        verdicts: Vec<Verdict>,
+        pending: &mut Vec<Pending>,
+        receipts: &mut [Option<Receipt>],
+    ) -> Result<Option<u64>, Failure> {
+        let (mut left, mut wait, mut last) = (Vec::new(), None, String::new());
+        for (mut one, verdict) in std::mem::take(pending).into_iter().zip(verdicts) {
+            let undelivered = |disposition, kind, message, retries| {
+                Some(Receipt::Undelivered { disposition, kind, message, retries })
+            };
+            let receipt = match verdict {
+                Verdict::Delivered => Some(Receipt::Delivered),
+                Verdict::Rejected { kind, message } => {
+                    undelivered("sink-rejected", kind, message, one.retries)
+                }
+                Verdict::Unknown { kind, message } => {
+                    undelivered(DELIVERY_UNKNOWN, kind, message, one.retries)
+                }
+                Verdict::Failed { kind, message, retry_after_ms } => {
+                    wait = wait.max(retry_after_ms);
+                    last = format!("{kind}: {message}");
+                    self.log(&last);
+                    one.retries += 1;
+                    None
+                }
+                Verdict::Waiting => None,
+            };
+            match receipt {
+                None => left.push(one),
+                receipt => {
+                    if let Some(place) = receipts.get_mut(one.at) {
+                        *place = receipt;
+                    }
+                }
+            }
+        }
+        *pending = left;
+        self.give_up(pending, receipts, &last)?;
+        Ok(wait)
+    }
+
+    /// Records that were tried too often.
+    fn give_up(
+        &mut self,
+        pending: &mut Vec<Pending>,
+        receipts: &mut [Option<Receipt>],
+        why: &str,
+    ) -> Result<(), Failure> {
+        let max = u64::from(self.rules.retries_max);
+        if !pending.iter().any(|one| one.retries > max) {
+            return Ok(());
+        }
+        if self.rules.at_retries_max == AtRetriesMax::Stop {
+            let what = format!(
+                "a record was tried {} times in vain, the last time: {why}; mend the receiver and \
+                 start again, nothing is lost; or raise retries_max, or set at_retries_max = \
+                 \"dead-letter\"",
+                max + 1
+            );
+            let operator = self.owner.stage.clone();
+            self.trouble = Some(Error::Operator { code: "sink-retries", operator, what });
+            return Err(Failure::Halted(why.to_owned()));
+        }
+        for one in pending.extract_if(.., |one| one.retries > max) {
+            if let Some(place) = receipts.get_mut(one.at) {
+                *place = Some(Receipt::Undelivered {
+                    disposition: "retries-exhausted",
+                    kind: "retries-exhausted".to_owned(),
+                    message: why.to_owned(),
+                    retries: one.retries - 1,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next attempt, unless the run ends.
+    fn wait(&mut self, asked_ms: Option<u64>) -> Result<(), Failure> {
+        let now = self.clock.elapsed_us();
+        let seed = scramble(now ^ (u64::from(self.owner.partition) << 40));
+        let (first, max) = (self.rules.backoff_ms, self.rules.backoff_max_ms);
+        let jitter = full_jitter(self.failures, seed, first, max);
+        self.failures = self.failures.saturating_add(1);
+        let wait_ms = jitter.max(asked_ms.unwrap_or(0).min(max));
+        let until = now + wait_ms.saturating_mul(1000);
+        loop {
+            if self.stop.is_draining() {
+                return Err(Failure::Halted("the run ends while a delivery is retried".to_owned()));
+            }
+            let left = until.saturating_sub(self.clock.elapsed_us());
+            if left == 0 {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK.min(Duration::from_micros(left)));
+        }
+    }
+
+    fn log(&mut self, why: &str) {
+        let now = self.clock.elapsed_us();
+        if self.logged_us.is_none_or(|at| now.saturating_sub(at) >= LOG_EVERY_US) {
+            self.logged_us = Some(now);
+            let (sink, partition) = (&self.owner.stage, self.owner.partition);
+            tracing::warn!(%sink, partition, error = %why, "delivery failed, trying again");
+        }
+    }
+}
+
+/// Whether what is about to be sent must be durable before it is.
+pub(crate) fn at_most_once(rules: &Rules) -> bool {
+    matches!(&rules.kind, SinkKind::Http(http) if http.mode == HttpMode::AtMostOnce)
+}
+
+/// Whether each batch is committed before the next one: what a kill may send again is what is
+/// under way and no more.
+pub(crate) fn commits_each_batch(rules: &Rules) -> bool {
+    matches!(&rules.kind, SinkKind::Http(_))
+}
+
+fn delivery<'a>(items: &Deliveries<'a>, at: usize, ids: &'a [String]) -> Delivery<'a> {
+    let records = items.records;
+    let (row, _, position) = items.items.get(at).copied().unwrap_or_default();
+    let headers = records.headers.iter();
+    let headers = headers.filter_map(|header| Some((&*header.name, header.column.get(row)?)));
+    Delivery {
+        position,
+        id: ids.get(at).map_or("", String::as_str),
+        key: records.keys.get(row),
+        value: records.values.get(row),
+        event_time: records.event_times.get(row).copied().filter(|time| *time != NO_TIME),
+        headers: headers.collect(),
+    }
+}
+
+/// The id that the record brings, as text; else the one that its edge read, in hexadecimal.
+fn id_text(items: &Deliveries<'_>, (row, id, _): &(usize, identity::Id, u64)) -> String {
+    let own = items.records.ids.get(*row).and_then(|own| std::str::from_utf8(own).ok());
+    own.map_or_else(|| identity::hex_text(*id), str::to_owned)
+}

@@ -1,0 +1,63 @@
+//! What a sink's task does beside what every task does: the intent of what is sent at most once,
+//! commits behind each batch, and an end in the middle of a delivery.
+
+use super::{Turn, Worker};
+use crate::deliverer::{at_most_once, commits_each_batch};
+use crate::error::Error;
+use pawl_core::task::Wish;
+
+impl Worker<'_, '_> {
+    /// Up to where a sink that sends at most once wants to send now; that must be durable first.
+    pub(super) fn attempt(&self) -> Option<Wish> {
+        let sink = self.life.stage.sink.as_ref()?;
+        let position = self.it.task.position();
+        let input = self.input.front().filter(|input| position < input.end())?;
+        if !at_most_once(sink) || position < self.attempted {
+            return None;
+        }
+        let batch = u64::from(self.life.stage.batch_records_max);
+        Some(Wish::Attempt { until: position.saturating_add(batch).min(input.end()) })
+    }
+
+    /// Takes note that an attempt was decided, and makes it durable.
+    pub(super) fn attempted(&mut self, wish: Option<&Wish>) -> Result<(), Error> {
+        let Some(Wish::Attempt { until }) = wish else { return Ok(()) };
+        self.attempted = *until;
+        self.commit_now()
+    }
+
+    /// Rows of the next step at most: what was not attempted must not be sent.
+    pub(super) fn rows_attempted(&self) -> usize {
+        let at_most_once = self.life.stage.sink.as_ref().is_some_and(at_most_once);
+        if !at_most_once || self.it.task.is_replaying() {
+            return usize::MAX;
+        }
+        let left = self.attempted.saturating_sub(self.it.task.position()).max(1);
+        usize::try_from(left).unwrap_or(usize::MAX)
+    }
+
+    /// A batch went out.
+    pub(super) fn sent(&mut self) -> Result<(), Error> {
+        match &self.life.stage.sink {
+            Some(sink) if commits_each_batch(sink) => self.commit_now(),
+            _ => Ok(()),
+        }
+    }
+
+    /// A sink was asked to stop, or cannot go on. What it was sending comes again.
+    pub(super) fn halted(&mut self) -> Result<Turn, Error> {
+        self.poll_commit(true)?;
+        self.poll_checkpoint(true)?;
+        let mut deliverers = self.it.guests.iter_mut().filter_map(|guest| guest.deliverer());
+        match deliverers.next().and_then(|deliverer| deliverer.take_trouble()) {
+            Some(error) => Err(error),
+            None => Ok(Turn::Halted),
+        }
+    }
+
+    /// Nothing is to be delivered: what is due by time is done.
+    pub(super) fn rest_sinks(&mut self) {
+        let deliverers = self.it.guests.iter_mut().filter_map(|guest| guest.deliverer());
+        deliverers.for_each(|deliverer| deliverer.rest());
+    }
+}

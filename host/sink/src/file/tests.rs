@@ -1,0 +1,398 @@
+//! Crashes at every step, on a disk that loses what was not synchronised; and what the sink does
+//! about folders that are not as it left them.
+
+use super::Files;
+use super::memory::MemoryDisk;
+use super::state::State;
+use crate::error::Error;
+use crate::sink::{Delivery, Owner, Sink, Verdict};
+use crate::suite::{Random, Record, deliver, owner, records};
+use pawl_pipeline::{ColumnSource, FileFormat, FileSink};
+use std::path::{Path, PathBuf};
+
+const FOLDER: &str = "/folder";
+
+fn config(bytes_max: u64) -> FileSink {
+    FileSink {
+        folder: PathBuf::from(FOLDER),
+        format: FileFormat::JsonLines,
+        file_bytes_max: bytes_max,
+        file_age_max_ms: 3_600_000,
+    }
+}
+
+fn csv() -> FileSink {
+    let columns = vec![
+        ("id".to_owned(), ColumnSource::Id),
+        ("n".to_owned(), ColumnSource::Field("/n".to_owned())),
+    ];
+    FileSink { format: FileFormat::Csv(columns), ..config(64) }
+}
+
+fn sink(disk: &MemoryDisk, config: &FileSink) -> Files {
+    Files::on(Box::new(disk.clone()), config)
+}
+
+fn opened(disk: &MemoryDisk, config: &FileSink, epoch: u64) -> Files {
+    let mut sink = sink(disk, config);
+    sink.open(&owner(0, epoch)).expect("the folder is fine");
+    sink
+}
+
+/// The lines of all finished files in the order of their names, headers left out, and that the
+/// names tell the truth.
+fn lines(disk: &MemoryDisk, header: Option<&str>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut reached = 0;
+    for (name, content) in disk.contents() {
+        if name.starts_with('.') {
+            continue;
+        }
+        assert!(!name.ends_with(".open"), "{name} is left");
+        let stem = name.split('.').next().expect("a name");
+        let numbers: Vec<u64> =
+            stem.rsplitn(3, '-').take(2).map(|part| part.parse().expect("a position")).collect();
+        let (next, first) = (numbers[0], numbers[1]);
+        assert!(reached <= first && first < next, "{name} after {reached}");
+        reached = next;
+        let text = String::from_utf8(content).expect("lines are text");
+        assert!(text.ends_with('\n'), "{name}: {text:?}");
+        let mut of_file = text.lines();
+        if let Some(header) = header {
+            assert_eq!(of_file.next(), Some(header), "{name}");
+        }
+        lines.extend(of_file.map(str::to_owned));
+    }
+    lines
+}
+
+fn expected(config: &FileSink, all: &[Record]) -> Vec<String> {
+    let text = |record: &Record| String::from_utf8(record.value.clone()).expect("text");
+    match &config.format {
+        FileFormat::JsonLines => all.iter().map(text).collect(),
+        FileFormat::Csv(_) => {
+            all.iter().enumerate().map(|(n, record)| format!("{},{n}", record.id)).collect()
+        }
+    }
+}
+
+/// Delivers in batches from `committed` on and notes how far it got; stops at the first error.
+fn run(sink: &mut Files, all: &[Record], committed: &mut usize, epoch: u64) -> Result<(), Error> {
+    sink.open(&owner(0, epoch))?;
+    while *committed < all.len() {
+        let to = all.len().min(*committed + 3);
+        for verdict in deliver(sink, &all[*committed..to])? {
+            assert_eq!(verdict, Verdict::Delivered);
+        }
+        *committed = to;
+    }
+    Ok(())
+}
+
+/// Stops at every step, then at a step of the recovery, then goes on to the end. The caller begins
+/// again at what it had committed, or some records before.
+fn crash_everywhere(config: &FileSink, power: bool) {
+    let all = records(0, 11);
+    let whole = MemoryDisk::default();
+    run(&mut sink(&whole, config), &all, &mut 0, 1).expect("no crash");
+    let header = matches!(config.format, FileFormat::Csv(_)).then_some("id,n");
+    assert_eq!(lines(&whole, header), expected(config, &all));
+    let steps = whole.steps();
+    assert!(steps > 40, "{steps} steps");
+    for stop in 0..steps {
+        for seed in 0..if power { 24 } else { 4 } {
+            let random = &mut Random(stop * 1000 + seed);
+            let disk = MemoryDisk::default();
+            let mut committed = 0;
+            let mut epoch = 1;
+            for stops in [Some(stop), Some(random.below(30) as u64), None] {
+                disk.stop_after(stops);
+                let mut sink = sink(&disk, config);
+                let result = run(&mut sink, &all, &mut committed, epoch);
+                assert!(stops.is_some() || result.is_ok(), "stop {stop}, seed {seed}: {result:?}");
+                if let Err(error) = result {
+                    let fine = matches!(error, Error::Transient { .. });
+                    assert!(fine, "stop {stop}, seed {seed}: {error}");
+                }
+                drop(sink);
+                if power && stops.is_some() {
+                    disk.lose_power(random);
+                }
+                epoch += random.below(2) as u64;
+                committed -= random.below(committed.min(4) + 1);
+            }
+            let found = lines(&disk, header);
+            assert_eq!(found, expected(config, &all), "stop {stop}, seed {seed}, power {power}");
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_step_each_line_is_there_once() {
+    crash_everywhere(&config(100), false);
+    crash_everywhere(&csv(), false);
+}
+
+#[test]
+fn when_the_power_goes_at_any_step_each_line_is_there_once() {
+    crash_everywhere(&config(100), true);
+    crash_everywhere(&csv(), true);
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+    match result {
+        Err(Error::Fatal { code, .. }) => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half_written_and_is_tried_again() {
+    let all = records(0, 8);
+    for room in 0..400 {
+        let disk = MemoryDisk::default();
+        let config = config(100);
+        let mut sink = opened(&disk, &config, 1);
+        disk.room(Some(room));
+        let mut committed = 0;
+        let result = (0..4).try_for_each(|_| {
+            deliver(&mut sink, &all[committed..committed + 2])?;
+            committed += 2;
+            Ok(())
+        });
+        if let Err(error) = result {
+            let full = matches!(&error, Error::Transient { kind, .. } if kind == "disk-full");
+            assert!(full, "room {room}: {error}");
+        }
+        let mut contents = disk.contents();
+        let position = contents.remove(".sink-0.position").expect("the position file");
+        let open = State::decode(&position).expect("it reads").open;
+        let valid = open.filter(|open| !open.finishing).map_or(0, |open| open.length);
+        let found = contents.iter().find(|(name, _)| name.ends_with(".open"));
+        let whole = found.is_none_or(|(_, content)| content.len() as u64 == valid);
+        assert!(whole, "room {room}: {found:?}, {valid} bytes valid");
+        disk.room(None);
+        if room % 2 == 0 {
+            sink.open(&owner(0, 1)).expect("there is room again");
+        }
+        deliver(&mut sink, &all[committed..]).expect("there is room again");
+        drop(sink);
+        assert_eq!(lines(&disk, None), expected(&config, &all), "room {room}");
+    }
+}
+
+#[test]
+fn after_an_fsync_failed_nothing_is_tried_again() {
+    let disk = MemoryDisk::default();
+    let all = records(0, 4);
+    let mut sink = opened(&disk, &config(1000), 1);
+    deliver(&mut sink, &all[..2]).expect("the disk is fine");
+    disk.sync_fails(true);
+    assert_eq!(code(deliver(&mut sink, &all[2..])), "file-fsync");
+    disk.sync_fails(false);
+    assert_eq!(code(deliver(&mut sink, &all[2..])), "file-fsync");
+    assert_eq!(code(sink.rest().and(sink.open(&owner(0, 1)))), "file-fsync");
+    drop(sink);
+    let mut heir = opened(&disk, &config(1000), 2);
+    deliver(&mut heir, &all).expect("a new process looks at what is there");
+    drop(heir);
+    assert_eq!(lines(&disk, None), expected(&config(1000), &all));
+}
+
+#[test]
+fn a_refused_record_is_refused_again_and_the_others_are_written() {
+    let disk = MemoryDisk::default();
+    let values: [Option<&[u8]>; 4] = [Some(b"1"), Some(b"not\njson"), None, Some(b"2")];
+    let records: Vec<_> = values
+        .into_iter()
+        .enumerate()
+        .map(|(n, value)| Delivery {
+            position: n as u64,
+            id: ["a", "b", "c", "d"][n],
+            key: None,
+            value,
+            event_time: None,
+            headers: vec![],
+        })
+        .collect();
+    for epoch in [1, 2] {
+        let mut sink = opened(&disk, &config(1000), epoch);
+        let verdicts = sink.deliver(&records).expect("the disk is fine");
+        let kinds: Vec<_> = verdicts
+            .iter()
+            .map(|verdict| match verdict {
+                Verdict::Delivered => "delivered",
+                Verdict::Rejected { kind, .. } => kind,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(kinds, ["delivered", "not-one-line", "no-value", "delivered"]);
+    }
+    assert_eq!(lines(&disk, None), ["1", "2"]);
+}
+
+#[test]
+fn files_end_at_their_size_and_at_their_age() {
+    let disk = MemoryDisk::default();
+    let line = records(0, 1)[0].value.len() as u64 + 1;
+    let mut small = opened(&disk, &config(3 * line), 1);
+    deliver(&mut small, &records(0, 7)).expect("the disk is fine");
+    let names: Vec<_> = disk.contents().into_keys().filter(|name| !name.starts_with('.')).collect();
+    let expected = [
+        "sink-0-00000000000000000000-00000000000000000007.jsonl",
+        "sink-0-00000000000000000010-00000000000000000017.jsonl",
+        "sink-0-00000000000000000018.jsonl.open",
+    ];
+    assert_eq!(names, expected);
+    drop(small);
+    let disk = MemoryDisk::default();
+    let mut short = opened(&disk, &FileSink { file_age_max_ms: 0, ..config(1000) }, 1);
+    for batch in records(0, 4).chunks(2) {
+        deliver(&mut short, batch).expect("the disk is fine");
+    }
+    short.rest().expect("the disk is fine");
+    let files = disk.contents().into_keys().filter(|name| name.ends_with(".jsonl")).count();
+    assert_eq!(files, 2);
+    let tiny = MemoryDisk::default();
+    let mut sink = opened(&tiny, &config(1), 1);
+    deliver(&mut sink, &records(0, 3)).expect("the disk is fine");
+    drop(sink);
+    assert_eq!(tiny.contents().len(), 4, "a line that is too long has a file to itself");
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_noticed_at_the_first_and_the_last_record() {
+    let all = records(0, 4);
+    for known in [0, 3] {
+        let disk = MemoryDisk::default();
+        let mut sink = opened(&disk, &config(1000), 1);
+        deliver(&mut sink, &all).expect("the disk is fine");
+        let other = Record { id: "other".to_owned(), ..all[known].clone() };
+        assert_eq!(code(deliver(&mut sink, &[other])), "file-other-log");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_as_it_was_left_is_refused() {
+    let all = records(0, 4);
+    let position = Path::new(FOLDER).join(".sink-0.position");
+    let open = Path::new(FOLDER).join("sink-0-00000000000000000000.jsonl.open");
+    let finished = Path::new(FOLDER).join("sink-0-00000000000000000000-00000000000000000099.jsonl");
+    let later = Path::new(FOLDER).join("sink-0-00000000000000000001.jsonl.open");
+    type Harm<'a> = &'a dyn Fn(&MemoryDisk);
+    let harms: [(&str, Harm<'_>); 6] = [
+        ("file-position", &|disk| disk.set(&position, None)),
+        ("file-position", &|disk| disk.set(&position, Some(b"PAWLFILE\x01\0nonsense"))),
+        ("file-position", &|disk| disk.set(&finished, Some(b"1\n"))),
+        ("file-lost", &|disk| disk.set(&open, None)),
+        ("file-lost", &|disk| disk.set(&open, Some(b"1\n"))),
+        ("file-unknown", &|disk| disk.set(&later, Some(b"1\n"))),
+    ];
+    for (n, (expected, harm)) in harms.into_iter().enumerate() {
+        let disk = MemoryDisk::default();
+        let mut first = opened(&disk, &config(1000), 1);
+        deliver(&mut first, &all).expect("the disk is fine");
+        std::mem::forget(first);
+        harm(&disk);
+        let before = disk.contents();
+        let result = sink(&disk, &config(1000)).open(&owner(0, 2));
+        assert_eq!(code(result), expected, "harm {n}");
+        assert!(expected == "file-unknown" || disk.contents() == before, "harm {n}");
+    }
+    let disk = MemoryDisk::default();
+    drop(opened(&disk, &config(1000), 1));
+    let other = Owner { pipeline: "other".to_owned(), ..owner(0, 2) };
+    assert_eq!(code(sink(&disk, &config(1000)).open(&other)), "file-position");
+    let slash = Owner { stage: "a/b".to_owned(), ..owner(0, 2) };
+    assert_eq!(code(sink(&disk, &config(1000)).open(&slash)), "file-name");
+}
+
+#[test]
+fn an_open_file_that_was_never_noted_goes() {
+    let disk = MemoryDisk::default();
+    drop(opened(&disk, &config(1000), 1));
+    for name in ["sink-0-00000000000000000007.csv.open", "sink-1-00000000000000000007.csv.open"] {
+        disk.set(&Path::new(FOLDER).join(name), Some(b"id,n\np0-3"));
+    }
+    drop(opened(&disk, &config(1000), 1));
+    let names: Vec<_> = disk.contents().into_keys().filter(|name| !name.starts_with('.')).collect();
+    assert_eq!(names, ["sink-1-00000000000000000007.csv.open"], "another partition's stays");
+}
+
+#[test]
+fn finished_files_may_be_taken_away_and_without_a_position_file_their_names_tell_it() {
+    let disk = MemoryDisk::default();
+    let all = records(0, 4);
+    let mut sink = opened(&disk, &config(1000), 1);
+    deliver(&mut sink, &all[..2]).expect("the disk is fine");
+    drop(sink);
+    let name = "sink-0-00000000000000000000-00000000000000000005.jsonl";
+    let content = disk.contents().remove(name).expect("the finished file");
+    disk.set(&Path::new(FOLDER).join(name), None);
+    let mut heir = opened(&disk, &config(1000), 1);
+    deliver(&mut heir, &all).expect("the disk is fine");
+    drop(heir);
+    assert_eq!(lines(&disk, None), expected(&config(1000), &all[2..]));
+    let disk = MemoryDisk::default();
+    disk.set(&Path::new(FOLDER).join(name), Some(&content));
+    let mut heir = opened(&disk, &config(1000), 1);
+    deliver(&mut heir, &all).expect("the disk is fine");
+    drop(heir);
+    assert_eq!(lines(&disk, None), expected(&config(1000), &all));
+}
+
+#[test]
+fn a_new_format_begins_with_a_new_file() {
+    let disk = MemoryDisk::default();
+    let all = records(0, 2);
+    let mut first = opened(&disk, &config(1000), 1);
+    deliver(&mut first, &all[..1]).expect("the disk is fine");
+    std::mem::forget(first);
+    let mut second = opened(&disk, &csv(), 2);
+    deliver(&mut second, &all).expect("the disk is fine");
+    drop(second);
+    let contents = disk.contents();
+    let of = |end: &str| {
+        let name = contents.keys().find(|name| name.ends_with(end)).expect("a file");
+        String::from_utf8_lossy(&contents[name]).into_owned()
+    };
+    assert_eq!(
+        (of(".jsonl"), of(".csv")),
+        ("{\"id\":\"p0-0\",\"n\":0}\n".into(), "id,n\np0-1,1\n".into())
+    );
+}
+
+#[test]
+fn two_of_one_epoch_do_not_write_over_each_other() {
+    let disk = MemoryDisk::default();
+    let all = records(0, 6);
+    let mut one = opened(&disk, &config(1000), 1);
+    deliver(&mut one, &all[..2]).expect("the disk is fine");
+    let mut two = opened(&disk, &config(1000), 1);
+    let taken = deliver(&mut one, &all[2..4]).expect_err("the other has it");
+    assert!(matches!(taken, Error::Transient { ref kind, .. } if kind == "taken-over"), "{taken}");
+    deliver(&mut two, &all[2..4]).expect("the disk is fine");
+    one.open(&owner(0, 1)).expect("the epoch is its own");
+    deliver(&mut one, &all[2..]).expect("the disk is fine");
+    drop((one, two));
+    assert_eq!(lines(&disk, None), expected(&config(1000), &all));
+}
+
+/// Bytes of version 1, which must always read.
+#[test]
+fn a_position_file_of_version_1_still_reads() {
+    let disk = MemoryDisk::default();
+    let mut sink = opened(&disk, &config(1000), 5);
+    deliver(&mut sink, &records(0, 3)).expect("the disk is fine");
+    let bytes = disk.contents().remove(".sink-0.position").expect("the position file");
+    std::mem::forget(sink);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, include_str!("../../fixtures/position-v1.hex").trim_end());
+    let state = State::decode(&bytes).expect("it reads");
+    assert_eq!((state.epoch, state.next, &*state.pipeline), (5, 7, "suite"));
+    let open = state.open.expect("a file is open");
+    assert_eq!((open.first, open.length, open.finishing), (0, 60, false));
+    for cut in 0..bytes.len() {
+        assert!(State::decode(&bytes[..cut]).is_err());
+    }
+}

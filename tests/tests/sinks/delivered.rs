@@ -23,9 +23,9 @@ fn what_the_receiver_refuses_is_a_dead_letter_byte_for_byte_also_after_kills() {
     }
     world.folder.run(&["--until-idle", "--close-windows"]).success();
     let of_7 = |body: &[u8]| body.windows(10).any(|part| part == br#""cell":"7""#);
-    let letters = world.folder.stored().letters();
-    let letters = letters.iter().filter(|letter| letter.operator == "subscriber");
+    let letters = world.letters();
     let dead: Vec<&[u8]> = letters
+        .iter()
         .inspect(|letter| assert_eq!(letter.disposition, "sink-rejected"))
         .inspect(|letter| assert_eq!(letter.kind, "http-400"))
         .map(|letter| &*letter.payload)
@@ -35,13 +35,8 @@ fn what_the_receiver_refuses_is_a_dead_letter_byte_for_byte_also_after_kills() {
     assert_eq!(dead.len(), due.len(), "each once");
     assert_eq!(BTreeSet::from_iter(dead), BTreeSet::from_iter(due));
     let acted = world.receiver.effects_by_id();
-    assert_eq!(acted.len() + letters_of(&world), ALERTS.len());
+    assert_eq!(acted.len() + letters.len(), ALERTS.len());
     assert!(acted.values().all(|count| *count == 1));
-}
-
-fn letters_of(world: &World) -> usize {
-    let letters = world.folder.stored().letters();
-    letters.iter().filter(|letter| letter.operator == "subscriber").count()
 }
 
 #[test]
@@ -53,12 +48,10 @@ fn tried_too_often_a_record_is_a_dead_letter_or_the_task_stops_as_configured() {
     });
     let few = ["--until-idle", "--set", "sink.subscriber.retries_max=2"];
     world.folder.run(&few).fails(1, &["subscriber/", "sink-retries", "503", "dead-letter"]);
-    let letters = letters_of(&world);
-    assert_eq!(letters, 0, "where the task stops nothing is given up");
+    assert_eq!(world.letters(), [], "where the task stops nothing is given up");
     let dead = "sink.subscriber.at_retries_max=\"dead-letter\"";
     world.folder.run(&[&few[..], &["--close-windows", "--set", dead]].concat()).success();
-    let letters = world.folder.stored().letters();
-    let letters: Vec<_> = letters.iter().filter(|l| l.operator == "subscriber").collect();
+    let letters = world.letters();
     assert!(letters.len() > 2);
     assert!(letters.iter().all(|letter| letter.disposition == "retries-exhausted"));
     let all = letters.len() + world.receiver.effects_by_id().len();
@@ -74,7 +67,10 @@ fn a_receiver_that_is_away_holds_its_sink_back_and_nobody_else_and_nothing_is_dr
     running.signal("TERM");
     running.wait().success();
     assert_eq!(world.receiver.effects(), []);
-    assert_eq!(world.folder.stored().commit(&task("subscriber")).map(|c| c.progress.position), None);
+    assert_eq!(
+        world.folder.stored().commit(&task("subscriber")).map(|c| c.progress.position),
+        None
+    );
     let window = world.folder.stored().counters()["window/0"].records_in;
     assert!(window > 0, "the stage before goes on");
     world.receiver.plan(|_| Step::Take);

@@ -3,7 +3,7 @@
 
 use crate::receiver::{Receiver, Request, Step};
 use pawl_tests::folder::plugins;
-use pawl_tests::{Folder, Random, input};
+use pawl_tests::{Folder, Letter, Random, input};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -112,10 +112,8 @@ impl World {
                 6 => Step::status(429),
                 _ => Step::Take,
             };
-            let told = !matches!(
-                step,
-                Step::TakeAndDrop | Step::TakeAndStall | Step::TakeAndAnswer(_)
-            );
+            let told =
+                !matches!(step, Step::TakeAndDrop | Step::TakeAndStall | Step::TakeAndAnswer(_));
             lost.fetch_add(usize::from(!told), Ordering::SeqCst);
             step
         });
@@ -155,6 +153,13 @@ impl World {
         let name = format!("recovery_path_total{{path=\"{path}\"}} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&name));
         line.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))
+    }
+
+    /// What the sink gave up.
+    pub fn letters(&self) -> Vec<Letter> {
+        let mut letters = self.folder.stored().letters();
+        letters.retain(|letter| letter.operator == "subscriber/subscriber");
+        letters
     }
 
     /// Each alert was acted on exactly once, and is the right one.

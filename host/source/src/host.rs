@@ -22,8 +22,8 @@ pub struct Host {
     pub transport: Arc<dyn Transport>,
     /// The host's clock: milliseconds since the Unix epoch.
     pub now_ms: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Records of a topic that its slowest reader has not dealt with. Asked a few times a second
-    /// for files, and at most a hundred times for HTTP.
+    /// Records of a topic that its slowest reader has not dealt with. Asked for each commit of a
+    /// file, and at most a hundred times a second for HTTP.
     pub backlog: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
 }
 
@@ -34,6 +34,9 @@ pub struct Standing {
     pub records: u64,
     /// Dead letters among them.
     pub dead_letters: u64,
+    /// A file source has read all that lies there now, and it is durable: with `follow` it is
+    /// never done, and this is the nearest to it.
+    pub at_end: bool,
     /// How far it has come, for a person.
     pub position: String,
     /// What it could not read, or what it waits for, for a person. Empty: nothing.

@@ -90,6 +90,15 @@ pub(crate) fn source(pipeline: &Pipeline) -> &Source {
     &pipeline.sources[0]
 }
 
+/// Waits until something is so, for twenty seconds at most.
+pub(crate) fn until(mut so: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !so() {
+        assert!(std::time::Instant::now() < end, "waited for in vain");
+        std::thread::yield_now();
+    }
+}
+
 /// Values of a topic, partition by partition.
 pub(crate) fn values(transport: &dyn Transport, topic: &str) -> Vec<Vec<u8>> {
     let mut values = Vec::new();
@@ -181,6 +190,9 @@ impl Mortal {
 }
 
 impl Transport for Mortal {
+    fn identity(&self) -> Result<String, Error> {
+        self.inner.identity()
+    }
     fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), Error> {
         self.write(|| self.inner.create_topic(topic, partitions))
     }

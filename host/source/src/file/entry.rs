@@ -58,12 +58,12 @@ impl Entry {
         (self.here, self.missed) = (true, 0);
     }
 
-    /// Something is wrong with it; said once.
+    /// Something is wrong with it; the host shows it.
     pub fn set_trouble(&mut self, code: &'static str, what: String) {
         let trouble = Trouble { code, what };
         if self.trouble.as_ref() != Some(&trouble) {
             let (path, what) = (self.path.display(), &trouble.what);
-            tracing::warn!(%path, code, what, "a file of a source cannot be read on");
+            tracing::debug!(%path, code, what, "a file of a source cannot be read on");
             self.trouble = Some(trouble);
         }
     }

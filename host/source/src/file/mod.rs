@@ -1,6 +1,20 @@
 //! Files as a source: each once, in the order of their names; those that grow are followed. Lines
 //! and the position in their file are one commit. A file is never skipped because of its name, and
 //! never read twice because of it.
+//!
+//! | what happens to a file | what becomes of it |
+//! |---|---|
+//! | renamed, in the pattern or out of it | read on; before files that were not begun |
+//! | moved to another inode under its name | read on, if it holds what was read and more |
+//! | removed | read to its end if it is open, its last line too |
+//! | cut short and written anew | read from its start; what was not read before is lost |
+//! | copied, then cut short | the copy is read on, if the pattern means it |
+//! | cut short, and the rest is as it was | an error of this file; nothing is guessed |
+//! | packed and cut off | read as far as it goes; then it is waited for, or an error |
+//! | cannot be read | an error of this file; all others are read |
+//!
+//! With `follow` errors of files are shown and looked at again; without it they are told in the
+//! end, when all other files are read.
 
 mod entry;
 mod folder;
@@ -124,10 +138,10 @@ impl Files {
             if self.writer.has_some() || !self.dirty.is_empty() {
                 self.commit(shared)?;
             }
-            self.tell(shared);
             if self.manner.follow {
                 self.close_some();
                 self.writer.settle(shared)?;
+                self.tell(shared, !came && !self.is_unsure());
                 shared.wait(self.look_time);
             } else if !came && !self.is_unsure() {
                 break;
@@ -137,7 +151,7 @@ impl Files {
         self.bury(true);
         self.commit(shared)?;
         self.writer.settle(shared)?;
-        self.tell(shared);
+        self.tell(shared, !shared.is_draining());
         let trouble = self.entries.values().find_map(|entry| entry.trouble.clone());
         match trouble.filter(|_| !self.manner.follow && !shared.is_draining()) {
             Some(trouble) => Err(Error::fatal(trouble.code, trouble.what)),
@@ -189,6 +203,10 @@ impl Files {
                 Err(error) => {
                     entry.set_io(&error);
                     entry.reader = None;
+                    if !entry.known.packed {
+                        // What is damaged stays so; a disk may come back.
+                        entry.checked = None;
+                    }
                     return Ok(());
                 }
             }
@@ -291,7 +309,7 @@ impl Files {
         Ok(())
     }
 
-    fn tell(&self, shared: &Shared) {
+    fn tell(&self, shared: &Shared, at_end: bool) {
         let done = |entry: &&Entry| entry.known.size_read > 0;
         let (count, read) = (self.entries.len(), self.entries.values().filter(done).count());
         let newest = self.entries.values().max_by_key(|entry| entry.came);
@@ -303,6 +321,7 @@ impl Files {
         let (records, dead_letters) = self.writer.durable();
         shared.tell(|standing| {
             (standing.records, standing.dead_letters) = (records, dead_letters);
+            standing.at_end = at_end;
             standing.position = format!("{read} of {count} files read{newest}");
             standing.troubles = troubles;
         });

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-/// For so long the last answer about the backlog holds.
-const BACKLOG_AGE_MAX: Duration = Duration::from_millis(10);
+/// For so long an answer about the backlog holds that lets requests in, and one that does not.
+const ROOM_AGE_MAX: Duration = Duration::from_millis(50);
+const NO_ROOM_AGE_MAX: Duration = Duration::from_millis(10);
 
 /// Records to be made durable together, and who waits for it.
 pub(crate) struct Job {
@@ -66,8 +67,12 @@ impl Front {
     /// Whether the topic's readers keep up.
     pub fn has_room(&self) -> bool {
         let mut asked = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        let age_max = |count| match count <= self.backlog_max {
+            true => ROOM_AGE_MAX,
+            false => NO_ROOM_AGE_MAX,
+        };
         let count = match *asked {
-            Some((when, count)) if when.elapsed() < BACKLOG_AGE_MAX => count,
+            Some((when, count)) if when.elapsed() < age_max(count) => count,
             _ => {
                 let count = (self.host.backlog)(&self.topic);
                 *asked = Some((Instant::now(), count));

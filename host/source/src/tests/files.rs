@@ -1,6 +1,8 @@
 //! Files that are read to their end: once each, also if the process is killed anywhere.
 
-use crate::testing::{Folder, Mortal, Random, headers, host, pipeline, source, texts, values};
+use crate::testing::{
+    Folder, Mortal, Random, headers, host, pipeline, source, texts, until, values,
+};
 use crate::{Class, Error, start};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -182,9 +184,7 @@ fn a_line_that_is_too_long_is_a_dead_letter_and_the_stream_goes_on() {
     let log = Arc::new(Memory::new());
     let handle = start(source(&pipeline), host(&pipeline, log.clone())).unwrap();
     let standing = || handle.standing();
-    while !handle.has_ended() {
-        std::thread::yield_now();
-    }
+    until(|| handle.has_ended());
     assert!(handle.is_done());
     assert_eq!((standing().records, standing().dead_letters), (3, 1));
     assert_eq!(texts(&*log, "in"), ["1", "2"]);
@@ -307,6 +307,58 @@ fn a_file_that_lost_its_end_is_an_error_and_nothing_is_read_twice() {
     let error = run(&pipeline, log.clone()).unwrap_err();
     assert_eq!((error.code(), error.class()), ("file-shrunk", Class::Fatal));
     assert_eq!(texts(&*log, "in").len(), 102);
+}
+
+#[test]
+fn a_file_written_anew_in_place_with_the_same_beginning_is_another_one() {
+    let folder = Folder::new("in-place");
+    let header = format!("{{\"about\":\"{}\"}}\n", "x".repeat(400));
+    folder.write("a.jsonl", header.clone() + &many(0, 50));
+    let pipeline = files(&folder, "path = '*.jsonl'");
+    let log = Arc::new(Memory::new());
+    run(&pipeline, log.clone()).unwrap();
+    folder.write("a.jsonl", header + &many(100, 200));
+    run(&pipeline, log.clone()).unwrap();
+    assert_eq!(texts(&*log, "in").len(), 51 + 101);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_does_not_stop_the_others_and_is_read_when_it_can() {
+    let folder = Folder::new("denied");
+    folder.write("target", "1\n");
+    folder.write("b.jsonl", "2\n");
+    // A folder that cannot be entered would do, but not for root; a loop of links does for all.
+    std::os::unix::fs::symlink(folder.path("a.jsonl"), folder.path("a.jsonl")).unwrap();
+    let pipeline = files(&folder, "path = '*.jsonl'");
+    let log = Arc::new(Memory::new());
+    run(&pipeline, log.clone()).unwrap();
+    assert_eq!(texts(&*log, "in"), ["2"]);
+    std::fs::remove_file(folder.path("a.jsonl")).unwrap();
+    std::os::unix::fs::symlink(folder.path("target"), folder.path("a.jsonl")).unwrap();
+    run(&pipeline, log.clone()).unwrap();
+    assert_eq!(texts(&*log, "in"), ["2", "1"]);
+}
+
+#[test]
+fn dead_letters_that_do_not_fit_stop_the_source_before_anything_is_lost() {
+    let folder = Folder::new("full");
+    folder.write("a.csv", "x,y\n1,2\n3\n4\n5\n6,7\n");
+    let pipeline = files(&folder, "path = 'a.csv', format = 'csv'");
+    let mut small = (*pipeline).clone();
+    small.dead_letters.records_max = 2;
+    let log = Arc::new(Memory::new());
+    let small = Arc::new(small);
+    let error = run(&small, log.clone()).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("dead-letters-full", Class::Fatal));
+    assert!(texts(&*log, "in").is_empty() && texts(&*log, "p.dlq").is_empty());
+    run(&pipeline, log.clone()).unwrap();
+    assert_eq!(texts(&*log, "in").len(), 2);
+    assert_eq!(texts(&*log, "p.dlq"), ["3", "4", "5"]);
+    let mut dropping = (*small).clone();
+    dropping.dead_letters.at_max = pawl_pipeline::AtMax::DropOldest;
+    folder.append("a.csv", "8\n");
+    run(&Arc::new(dropping), log.clone()).unwrap();
+    assert!(texts(&*log, "p.dlq").len() <= 2);
 }
 
 #[test]

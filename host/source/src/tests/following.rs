@@ -37,6 +37,7 @@ fn a_line_is_taken_when_it_is_whole() {
     until(&log, 2);
     folder.append("a.log", "shed\n");
     until(&log, 3);
+    crate::testing::until(|| handle.standing().at_end);
     assert!(!handle.is_done());
     handle.drain();
     handle.join().unwrap();

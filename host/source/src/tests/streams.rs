@@ -2,7 +2,7 @@
 
 use crate::host::spawn;
 use crate::stdin::Lines;
-use crate::testing::{Folder, Mortal, host, pipeline, source, texts};
+use crate::testing::{Folder, Mortal, host, pipeline, source, texts, until};
 use pawl_pipeline::{LineFormat, Pipeline};
 use pawl_transport::{Memory, Transport};
 use std::io::Write;
@@ -26,9 +26,7 @@ fn all_lines_of_a_stream_become_records_the_last_one_without_newline_too() {
     assert!(!handle.is_done());
     writer.write_all(b"3").unwrap();
     drop(writer);
-    while !handle.has_ended() {
-        std::thread::yield_now();
-    }
+    until(|| handle.has_ended());
     assert!(handle.is_done());
     assert_eq!(handle.standing().records, 3);
     assert_eq!(texts(&*log, "in"), ["1", "2", "3"]);

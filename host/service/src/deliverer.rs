@@ -36,7 +36,7 @@ pub(crate) struct Deliverer {
     /// Failures in a row, for the backoff.
     failures: u32,
     logged_us: Option<u64>,
-    rested_us: u64,
+    rested_us: Option<u64>,
     /// Why it halted, if not because the run ends.
     trouble: Option<Error>,
 }
@@ -66,7 +66,7 @@ impl Deliverer {
             opened: false,
             failures: 0,
             logged_us: None,
-            rested_us: 0,
+            rested_us: None,
             trouble: None,
         })
     }
@@ -76,17 +76,26 @@ impl Deliverer {
         self.trouble.take()
     }
 
-    /// Does what is due by time, such as finishing a file.
-    pub fn rest(&mut self) {
+    /// Nothing is to be delivered: takes the place over if that was not done yet, so that what an
+    /// earlier life left is finished and mistakes are told at once; then does what is due by time.
+    pub fn rest(&mut self) -> Result<(), Error> {
         let now = self.clock.elapsed_us();
-        if !self.opened || now.saturating_sub(self.rested_us) < REST_EVERY_US {
-            return;
+        if self.rested_us.is_some_and(|at| now.saturating_sub(at) < REST_EVERY_US) {
+            return Ok(());
         }
-        self.rested_us = now;
-        if let Err(error) = self.sink.rest() {
-            // The next delivery finds out whether it lasts.
-            tracing::warn!(sink = %self.owner.stage, %error, "sink is in trouble");
-            self.opened = false;
+        self.rested_us = Some(now);
+        let outcome = match self.opened {
+            true => self.sink.rest(),
+            false => self.sink.open(&self.owner),
+        };
+        self.opened = outcome.is_ok();
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error @ pawl_sink::Error::Transient { .. }) => {
+                self.log(&error.to_string());
+                Ok(())
+            }
+            Err(error) => Err(Error::Sink { sink: self.owner.stage.clone(), error }),
         }
     }
 
@@ -255,7 +264,7 @@ impl Deliverer {
         if self.logged_us.is_none_or(|at| now.saturating_sub(at) >= LOG_EVERY_US) {
             self.logged_us = Some(now);
             let (sink, partition) = (&self.owner.stage, self.owner.partition);
-            tracing::warn!(%sink, partition, error = %why, "delivery failed, trying again");
+            tracing::warn!(%sink, partition, error = %why, "sink failed, trying again");
         }
     }
 }

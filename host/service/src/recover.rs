@@ -364,6 +364,7 @@ impl Life<'_> {
             stage: self.stage.name.clone(),
             partition: self.id.partition,
             epoch: self.epoch,
+            log: self.context.transport.identity()?,
         };
         let (clock, stop) = (Arc::clone(&self.context.clock), Arc::clone(&self.context.stop));
         Ok(Guest::sink(Deliverer::new(sink, owner, clock, stop)?))

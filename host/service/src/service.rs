@@ -114,6 +114,12 @@ pub fn run_with_clock(
 
 /// Opens the pipeline's transport, with all its topics unless only to look at.
 pub fn open_transport(pipeline: &Pipeline, read_only: bool) -> Result<Embedded, Error> {
+    if let Some(folder) = pipeline.log.parent()
+        && !read_only
+    {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Error::System { doing: "make the folder of the log", error })?;
+    }
     let transport = Embedded::open(&pipeline.log, &Options { read_only, ..Options::default() })?;
     if !read_only {
         for (name, topic) in &pipeline.topics {

@@ -71,12 +71,13 @@ impl Sources {
         }
     }
 
-    /// Whether nothing more comes of any source that has an end.
+    /// Whether everything that lies before the sources now is read and durable.
     pub fn are_done(&self) -> bool {
         self.list.iter().all(|watched| {
             let endless = matches!(watched.source.kind, SourceKind::Http(_));
             let ended = watched.handle.is_none() && watched.again_us.is_none();
-            endless || ended || watched.handle.as_ref().is_some_and(Handle::is_done)
+            let at_end = |handle: &Handle| handle.is_done() || handle.standing().at_end;
+            endless || ended || watched.handle.as_ref().is_some_and(at_end)
         })
     }
 

@@ -4,19 +4,20 @@
 //! This never puts a line of its own into a file (but the header of comma-separated values), never
 //! goes on after an fsync failed, and never deletes what may have been delivered.
 //!
-//! **Layout.** Of the stage `alerts` on partition 3, positions as 20 digits:
+//! **Layout.** Of the stage `alerts` on partition 3; positions as 20 digits, `<log>` the first 8
+//! digits of the identity of the log that they belong to:
 //!
 //! ```text
-//! alerts-3-<first>-<next>.jsonl   finished: the records from position <first> on, below <next>
-//! alerts-3-<first>.jsonl.open     being written, at most one; not for readers
-//! .alerts-3.position              what is valid (see `state`); replaced, never changed
-//! .alerts-3.position.new          its successor being written
-//! .alerts-3.lock                  empty; locked during each call
+//! alerts-3-<log>-<first>-<next>.jsonl   finished: the records from position <first> on, below <next>
+//! alerts-3-<log>-<first>.jsonl.open     being written, at most one; not for readers
+//! .alerts-3.position                    what is valid (see `state`); replaced, never changed
+//! .alerts-3.position.new                its successor being written
+//! .alerts-3.lock                        empty; locked during each call
 //! ```
 //!
-//! Sorted by name, finished files hold a partition's records in order. They never change again:
-//! whoever reads them may take them away. Positions have gaps, so `<next>` minus `<first>` is not
-//! the number of lines. Files end in `.csv` where they hold comma-separated values.
+//! Sorted by name, finished files hold the records of a partition and a log in order. They never
+//! change again: whoever reads them may take them away. Positions have gaps, so `<next>` minus
+//! `<first>` is not the number of lines. Files end in `.csv` where they hold comma-separated values.
 //!
 //! **Writing.** Under the lock, in this order: lines are appended to the open file; fsync of it
 //! (and of the folder, if it is new); the position file is written under its other name; fsync;
@@ -36,11 +37,18 @@
 //! the same lock, before it writes anything, and is fenced. That holds as far as the file system's
 //! locks do: on one machine always, on shared ones (NFS) if they keep advisory locks.
 //!
-//! **Another log.** Positions say nothing of the topic that they count in. If a topic was deleted
-//! and made anew, low positions mean other records. The position file holds the ids of the first
-//! and of the last record that was written: if one of these positions comes again with another id
-//! the sink stops, `file-other-log`. Other positions cannot be told apart, and their records would
-//! be taken for written. So give a new topic a new folder, or the stage a new name.
+//! **Another log.** A log that was lost and made anew counts from 0 again, so positions are those of
+//! one log. `open` with another log than that of the position file first finishes what is there
+//! under the old log's name. Then one new position file makes the switch: the new log begins at no
+//! position, or goes on where it was left if it was here before; the old one and its next position
+//! are noted. There is one lock and one position file for all logs of a partition, so that epochs
+//! fence an owner that still lives on the old log.
+//!
+//! An older copy of a log is the same log, and if it went on by itself its positions mean other
+//! records from some point on. The position file holds the ids of the first and of the last record
+//! that was written: if one of these positions comes again with another id the sink stops,
+//! `file-other-log`. Other positions cannot be told apart, and their records would be taken for
+//! written. So where an older copy is put back, give the stage a new name.
 //!
 //! **Rotation.** The next file begins where a line would make one longer than `file_bytes_max` (a
 //! line that is longer by itself has a file to itself), `file_age_max_ms` after a file's first

@@ -13,12 +13,15 @@ pub struct Owner {
     pub partition: u32,
     /// The epoch that it claimed; owners of lower epochs must be able to do no harm.
     pub epoch: u64,
+    /// Identity of the log that positions belong to: positions of two logs say nothing of each
+    /// other. Empty: unknown.
+    pub log: String,
 }
 
 /// One record to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery<'a> {
-    /// Its offset in the input topic; ascending within and between calls, with gaps. After a crash
+    /// Its offset in the input topic of the owner's log; ascending within and between calls, with gaps. After a crash
     /// records come again from an earlier one on, with the same offsets and the same bytes.
     pub position: u64,
     /// The idempotency key: the same effect always has the same id, whatever runs and hosts.

@@ -104,9 +104,15 @@ pub fn records(partition: u32, count: u64) -> Vec<Record> {
     (0..count).map(|n| Record::new(partition, n)).collect()
 }
 
-/// The owner of the suite's stage.
+/// The owner of the suite's stage, on a log of its own.
 pub fn owner(partition: u32, epoch: u64) -> Owner {
-    Owner { pipeline: "suite".to_owned(), stage: "sink".to_owned(), partition, epoch }
+    Owner {
+        pipeline: "suite".to_owned(),
+        stage: "sink".to_owned(),
+        partition,
+        epoch,
+        log: "0123456789abcdef0123456789abcdef".to_owned(),
+    }
 }
 
 /// One call of `deliver`.

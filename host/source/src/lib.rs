@@ -3,14 +3,13 @@
 //! In order of the data's way: `host` is what a source is given and its handle; `file`, `stdin`
 //! and `http` are the kinds; `cutter` makes records of a stream, with `split` and `csv`; `place`
 //! finds key and partition; `writer` commits records with what the source must know after a crash,
-//! the rows of `state`. `delivery` says what is promised, `error` what can go wrong.
+//! the rows of `state`. `error` says what can go wrong.
 //!
 //! Records and position are durable together or not at all. Nothing here judges what a record
 //! holds: malformed JSON is for the first operator.
 
 mod csv;
 mod cutter;
-mod delivery;
 mod error;
 mod file;
 mod host;
@@ -26,7 +25,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use delivery::delivery;
 pub use error::{Class, Error};
 pub use host::{Handle, Host, Standing, start};
 pub use place::Placement;

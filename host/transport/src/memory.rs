@@ -12,15 +12,17 @@ use pawl_core::commit::{Commit, CommitBatch, TaskId};
 use pawl_core::decision::Decision;
 use pawl_core::record::{LogBatch, Offset, Producer, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Batches dropped in one call at most; small, so that tests meet `more`.
 const DROP_BATCHES_MAX: usize = 64;
 
-/// The transport in memory.
-#[derive(Debug, Default)]
+/// The transport in memory. Each value is a log of its own.
+#[derive(Debug)]
 pub struct Memory {
+    identity: String,
     state: Mutex<State>,
     appended: Condvar,
 }
@@ -62,7 +64,10 @@ struct Task {
 impl Memory {
     /// An empty transport.
     pub fn new() -> Self {
-        Self::default()
+        // Its keys are random numbers of the operating system, and differ for each value.
+        let random = RandomState::new();
+        let identity = format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1));
+        Self { identity, state: Mutex::default(), appended: Condvar::new() }
     }
 
     /// Lets the next writing call fail with `error` and store nothing. After a fatal one every
@@ -118,6 +123,12 @@ impl Memory {
         drop(state);
         self.appended.notify_all();
         Ok(())
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -212,6 +223,10 @@ fn checked(batch: LogBatch) -> Result<LogBatch, Error> {
 }
 
 impl Transport for Memory {
+    fn identity(&self) -> Result<String, Error> {
+        Ok(self.identity.clone())
+    }
+
     fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), Error> {
         if partitions == 0 {
             return Err(Error::Invalid { what: format!("topic {topic} without partitions") });

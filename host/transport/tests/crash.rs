@@ -132,6 +132,7 @@ fn a_kill_while_the_database_is_made_leaves_none_or_a_whole_one() {
         killed.wait().unwrap();
         made += u32::from(folder.database().exists());
         let transport = Embedded::open(&folder.database(), &Options::default()).unwrap();
+        assert!(transport.identity().is_ok());
         transport.create_topic("own", TASKS).unwrap();
         assert_eq!(transport.produce("own", 1, batch(["x"]), 0), Ok(0));
     }

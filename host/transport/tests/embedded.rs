@@ -69,6 +69,52 @@ fn what_was_stored_survives_the_end_of_the_process() {
 }
 
 #[test]
+fn a_log_keeps_its_identity_and_a_copy_of_it_is_the_same_log() {
+    let folder = Folder::new();
+    filled(&folder.database());
+    let identity = open(&folder.database()).unwrap().identity().unwrap();
+    let read_only = Options { read_only: true, ..Options::default() };
+    let reader = Embedded::open(&folder.database(), &read_only).unwrap();
+    assert_eq!(reader.identity(), Ok(identity.clone()));
+    drop(reader);
+    let copy = folder.0.join("copy.db");
+    std::fs::copy(folder.database(), &copy).unwrap();
+    assert_eq!(open(&copy).unwrap().identity(), Ok(identity.clone()));
+    std::fs::remove_file(folder.database()).unwrap();
+    assert_ne!(open(&folder.database()).unwrap().identity(), Ok(identity), "a log made anew");
+    let connection = rusqlite::Connection::open(&copy).unwrap();
+    for damage in ["UPDATE identity SET id = 'x'", "DELETE FROM identity"] {
+        connection.execute(damage, []).unwrap();
+        let error = open(&copy).unwrap().identity().unwrap_err();
+        assert_eq!(error.class(), Class::Fatal, "{damage}: {error}");
+    }
+}
+
+#[test]
+fn a_database_of_before_gets_an_identity_when_it_is_opened_for_writing() {
+    let folder = Folder::new();
+    filled(&folder.database());
+    let connection = rusqlite::Connection::open(folder.database()).unwrap();
+    connection.execute_batch("DROP TABLE identity").unwrap();
+    drop(connection);
+    let read_only = Options { read_only: true, ..Options::default() };
+    let reader = Embedded::open(&folder.database(), &read_only).unwrap();
+    let error = reader.identity().unwrap_err();
+    assert!(error.to_string().contains("open it for writing"), "{error}");
+    // Several at once, as processes may.
+    let identities: Vec<_> = std::thread::scope(|scope| {
+        let identity = || open(&folder.database()).unwrap().identity().unwrap();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(identity)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(identities.iter().all(|identity| *identity == identities[0]), "{identities:?}");
+    assert_eq!(reader.identity().as_ref(), Ok(&identities[0]));
+    let again = open(&folder.database()).unwrap();
+    assert_eq!(again.identity().as_ref(), Ok(&identities[0]));
+    assert_eq!(values(&again, "t", 0).len(), 160);
+}
+
+#[test]
 fn dropping_the_transport_finishes_what_was_submitted() {
     let folder = Folder::new();
     let transport = open(&folder.database()).unwrap();

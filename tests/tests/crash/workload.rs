@@ -1,5 +1,5 @@
-//! The pipeline that is killed: two stages, windows, dedup, late records, refused ones, and a
-//! guest that traps now and then; and what an undisturbed run makes of the same input.
+//! The pipeline that is killed: two stages, windows, dedup, late records, refused ones, a guest
+//! that traps now and then, and a sink; and what an undisturbed run makes of the same input.
 
 use pawl_core::counters::Counters;
 use pawl_tests::stored::Output;
@@ -19,6 +19,7 @@ key = { field = "/cell" }
 [topics.alerts]
 partitions = 2
 [topics.final]
+retention_ms = 86400000
 [topics.side]
 [commit]
 records_max = 100
@@ -55,6 +56,11 @@ batch_records_max = 32
 name = "copy"
 plugin = "identity"
 edge = { dedup = { horizon_ms = 60000, ids_max = 1000 } }
+[[sink]]
+name = "files"
+input = "final"
+batch_records_max = 32
+file = { folder = "out", file_bytes_max = 4000 }
 "#;
 
 /// What must be the same. The topic between the stages is trimmed as checkpoints come.
@@ -62,6 +68,8 @@ edge = { dedup = { horizon_ms = 60000, ids_max = 1000 } }
 pub struct Results {
     pub outputs: Vec<Output>,
     pub letters: Vec<Letter>,
+    /// Lines of all files, sorted.
+    pub delivered: Vec<String>,
     pub counters: BTreeMap<String, Counters>,
 }
 
@@ -86,6 +94,7 @@ pub static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
     assert!(idle.outputs.len() > 100 && closed.outputs.len() > idle.outputs.len());
+    assert_eq!(closed.delivered.len(), closed.outputs.len());
     let window = &idle.counters["window/0"].edges[1];
     assert!(window.duplicate > 0 && window.late > 0 && window.evicted_early > 0, "{window:?}");
     Undisturbed { idle, closed }
@@ -104,8 +113,21 @@ pub fn results(folder: &Folder) -> Results {
     Results {
         outputs: stored.outputs("final"),
         letters: stored.letters(),
+        delivered: delivered(folder),
         counters: stored.counters(),
     }
+}
+
+/// What the sink has written.
+fn delivered(folder: &Folder) -> Vec<String> {
+    let files = std::fs::read_dir(folder.path().join("out")).into_iter().flatten().flatten();
+    let paths = files.map(|file| file.path());
+    let read = paths.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    let texts = read.map(|path| std::fs::read_to_string(path).expect("lines are text"));
+    let mut lines: Vec<String> =
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    lines.sort();
+    lines
 }
 
 /// Lets the pipeline come to its end and compares with the undisturbed run.
@@ -122,6 +144,7 @@ pub fn ends_as_undisturbed(folder: &Folder, what: &str) {
 pub fn is_same(found: &Results, wanted: &Results, what: &str) {
     same_set(&found.letters, &wanted.letters, &format!("{what}: dead letters"));
     same_set(&found.outputs, &wanted.outputs, &format!("{what}: outputs"));
+    same_set(&found.delivered, &wanted.delivered, &format!("{what}: delivered"));
     assert_eq!(found.counters, wanted.counters, "{what}: counters");
 }
 

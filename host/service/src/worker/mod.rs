@@ -253,7 +253,7 @@ impl<'l, 'a> Worker<'l, 'a> {
 
     /// Nothing to do: tell so, and wait for rows.
     fn rest(&mut self) -> Result<(), Error> {
-        self.rest_sinks();
+        self.rest_sinks()?;
         let task = &self.it.task;
         let running = !task.is_replaying();
         let quiescent = running

@@ -56,8 +56,8 @@ impl Worker<'_, '_> {
     }
 
     /// Nothing is to be delivered: what is due by time is done.
-    pub(super) fn rest_sinks(&mut self) {
-        let deliverers = self.it.guests.iter_mut().filter_map(|guest| guest.deliverer());
-        deliverers.for_each(|deliverer| deliverer.rest());
+    pub(super) fn rest_sinks(&mut self) -> Result<(), Error> {
+        let mut deliverers = self.it.guests.iter_mut().filter_map(|guest| guest.deliverer());
+        deliverers.try_for_each(|deliverer| deliverer.rest())
     }
 }

@@ -5,7 +5,7 @@
 use super::Chunk;
 use super::disk::{Disk, Fault, Lock};
 use super::lines::Lines;
-use super::state::{LineFormat, OpenFile, State};
+use super::state::{LineFormat, Log, OpenFile, State};
 use crate::error::Error;
 use crate::sink::Owner;
 use std::io::ErrorKind;
@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Digits of a position in a name, so that names sort as positions do.
 const DIGITS: usize = 20;
+
+/// Digits of a log in a name.
+const LOG_DIGITS: usize = 8;
 
 /// The folder on its disk.
 pub(super) struct Folder<'a> {
@@ -38,19 +41,26 @@ impl Folder<'_> {
         })
     }
 
-    /// Finishes what is there and puts the owner's epoch beside it.
+    /// Finishes what is there, puts the owner's epoch beside it, and goes over to the owner's log.
     pub(super) fn take_over(&self, owner: &Owner) -> Result<Held, Error> {
         if owner.stage.is_empty() || owner.stage.contains(['/', '\\', '\0']) {
             let what =
                 format!("the stage's name {:?} cannot be part of a file's name", owner.stage);
             return Err(Error::Fatal { code: "file-name", what });
         }
+        let log = Log::parse(&owner.log).ok_or_else(|| {
+            let what = format!(
+                "the log has no identity ({:?}): its positions would say nothing",
+                owner.log
+            );
+            Error::Fatal { code: "file-log", what }
+        })?;
         let made = self.disk.make_folder(self.folder);
         made.map_err(|fault| error("make", self.folder, fault))?;
         let _lock = self.lock(owner)?;
         let names = self.disk.names(self.folder);
         let names = names.map_err(|fault| error("list", self.folder, fault))?;
-        let mut state = self.found(owner, &names)?;
+        let mut state = self.found(owner, log, &names)?;
         if state.epoch > owner.epoch {
             return Err(Error::Fenced { epoch: state.epoch });
         }
@@ -63,7 +73,7 @@ impl Folder<'_> {
         self.store(&mut held, state)?;
         match (&held.state.open, length) {
             (Some(open), Some(length)) if length > open.length => {
-                let path = self.folder.join(open_name(owner, open));
+                let path = self.folder.join(open_name(owner, &held.state.log, open));
                 let cut = self.disk.put(&path, open.length, b"");
                 cut.map_err(|fault| error("cut off", &path, fault))?;
             }
@@ -72,13 +82,19 @@ impl Folder<'_> {
         }
         self.finish(&mut held)?;
         self.remove_strays(&held, &names)?;
+        if held.state.log != log {
+            // Strays must be gone for good before nothing names their log any more.
+            self.sync()?;
+            let mut state = held.state.clone();
+            state.switch(log, finished_next(owner, &log, &names).unwrap_or(0));
+            self.store(&mut held, state)?;
+        }
         Ok(held)
     }
 
     /// What the position file says, or a new beginning.
-    fn found(&self, owner: &Owner, names: &[String]) -> Result<State, Error> {
+    fn found(&self, owner: &Owner, log: Log, names: &[String]) -> Result<State, Error> {
         let path = self.position_path(owner);
-        let finished_next = names.iter().filter_map(|name| finished(owner, name)).max();
         let unusable = |what: String| Error::Fatal { code: "file-position", what };
         let bytes = self.disk.read(&path).map_err(|fault| error("read", &path, fault))?;
         let Some(bytes) = bytes else {
@@ -88,7 +104,8 @@ impl Folder<'_> {
                     path.display()
                 )));
             }
-            return Ok(State::new(owner, finished_next.unwrap_or(0)));
+            let next = finished_next(owner, &log, names).unwrap_or(0);
+            return Ok(State::new(owner, log, next));
         };
         let state = State::decode(&bytes).map_err(|what| {
             let advice = "put a good one back, or give the stage an empty folder";
@@ -101,7 +118,7 @@ impl Folder<'_> {
                 state.pipeline
             )));
         }
-        match finished_next {
+        match finished_next(owner, &state.log, names) {
             Some(next) if next > state.next => Err(unusable(format!(
                 "{} is older than the files beside it: it says {}, they reach {next}",
                 path.display(),
@@ -114,7 +131,7 @@ impl Folder<'_> {
     /// The length of the open file, if it is there. Fails where something was lost.
     fn check_open(&self, owner: &Owner, state: &State) -> Result<Option<u64>, Error> {
         let Some(open) = &state.open else { return Ok(None) };
-        let path = self.folder.join(open_name(owner, open));
+        let path = self.folder.join(open_name(owner, &state.log, open));
         let length = self.disk.length(&path).map_err(|fault| error("look at", &path, fault))?;
         let lost = |found: String| {
             let (path, valid) = (path.display(), open.length);
@@ -133,7 +150,7 @@ impl Folder<'_> {
         for name in names {
             let path = self.folder.join(name);
             match opened(&held.owner, name) {
-                Some(first) if first >= held.state.next => {
+                Some((log, first)) if log == held.state.log.short() && first >= held.state.next => {
                     self.disk.remove(&path).map_err(|fault| error("remove", &path, fault))?;
                 }
                 // The one that was just finished has another name now.
@@ -192,7 +209,7 @@ impl Folder<'_> {
             format: lines.format(),
             finishing: false,
         });
-        let path = self.folder.join(open_name(&held.owner, &open));
+        let path = self.folder.join(open_name(&held.owner, &held.state.log, &open));
         let (at, bytes) = match open.length {
             0 => (0, [lines.header(), &chunk.bytes].concat()),
             at => (at, chunk.bytes),
@@ -226,8 +243,9 @@ impl Folder<'_> {
             state.open = Some(OpenFile { finishing: true, ..open.clone() });
             self.store(held, state)?;
         }
-        let from = self.folder.join(open_name(&held.owner, &open));
-        let to = self.folder.join(finished_name(&held.owner, &open, held.state.next));
+        let (owner, log, next) = (&held.owner, &held.state.log, held.state.next);
+        let from = self.folder.join(open_name(owner, log, &open));
+        let to = self.folder.join(finished_name(owner, log, &open, next));
         self.disk.rename(&from, &to).map_err(|fault| error("rename", &from, fault))?;
         self.sync()?;
         held.state.open = None;
@@ -274,34 +292,51 @@ fn prefix(owner: &Owner) -> String {
     format!("{}-{}", owner.stage, owner.partition)
 }
 
-fn open_name(owner: &Owner, open: &OpenFile) -> String {
-    let (prefix, first, extension) = (prefix(owner), open.first, open.format.extension());
-    format!("{prefix}-{first:0DIGITS$}.{extension}.open")
+fn open_name(owner: &Owner, log: &Log, open: &OpenFile) -> String {
+    let (prefix, log, first) = (prefix(owner), log.short(), open.first);
+    format!("{prefix}-{log}-{first:0DIGITS$}.{}.open", open.format.extension())
 }
 
-fn finished_name(owner: &Owner, open: &OpenFile, next: u64) -> String {
-    let (prefix, first, extension) = (prefix(owner), open.first, open.format.extension());
-    format!("{prefix}-{first:0DIGITS$}-{next:0DIGITS$}.{extension}")
+fn finished_name(owner: &Owner, log: &Log, open: &OpenFile, next: u64) -> String {
+    let (prefix, log, first) = (prefix(owner), log.short(), open.first);
+    format!("{prefix}-{log}-{first:0DIGITS$}-{next:0DIGITS$}.{}", open.format.extension())
 }
 
-/// The next position of a finished file of this partition.
-fn finished(owner: &Owner, name: &str) -> Option<u64> {
+/// Where the finished files of this partition and log end.
+fn finished_next(owner: &Owner, log: &Log, names: &[String]) -> Option<u64> {
+    let log = log.short();
+    let found = names.iter().filter_map(|name| finished(owner, name));
+    found.filter(|(found, _)| *found == log).map(|(_, next)| next).max()
+}
+
+/// Log (in short) and next position of a finished file of this partition.
+fn finished<'a>(owner: &Owner, name: &'a str) -> Option<(&'a str, u64)> {
     let stem = [LineFormat::Json, LineFormat::Csv].into_iter().find_map(|format| {
         name.strip_suffix(format.extension()).and_then(|name| name.strip_suffix('.'))
     })?;
-    let (first, next) = stem.strip_prefix(&*prefix(owner))?.strip_prefix('-')?.split_once('-')?;
+    let (log, positions) = of_partition(owner, stem)?;
+    let (first, next) = positions.split_once('-')?;
     position(first)?;
-    position(next)
+    Some((log, position(next)?))
 }
 
-/// The first position of an open file of this partition.
-fn opened(owner: &Owner, name: &str) -> Option<u64> {
-    let rest = name.strip_prefix(&*prefix(owner))?.strip_prefix('-')?;
+/// Log (in short) and first position of an open file of this partition.
+fn opened<'a>(owner: &Owner, name: &'a str) -> Option<(&'a str, u64)> {
+    let (log, rest) = of_partition(owner, name)?;
     let (first, rest) = rest.split_once('.')?;
     let known = [LineFormat::Json, LineFormat::Csv]
         .into_iter()
         .any(|format| rest.strip_suffix(".open") == Some(format.extension()));
-    known.then(|| position(first)).flatten()
+    known.then(|| Some((log, position(first)?))).flatten()
+}
+
+/// The log (in short) that a name of this partition bears, and what stands behind.
+fn of_partition<'a>(owner: &Owner, name: &'a str) -> Option<(&'a str, &'a str)> {
+    let rest = name.strip_prefix(&*prefix(owner))?.strip_prefix('-')?;
+    let (log, rest) = rest.split_once('-')?;
+    let whole = log.len() == LOG_DIGITS
+        && log.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    whole.then_some((log, rest))
 }
 
 fn position(digits: &str) -> Option<u64> {
@@ -352,21 +387,29 @@ mod tests {
             stage: stage.to_owned(),
             partition,
             epoch: 1,
+            log: "00c0ffee".repeat(4),
         };
+        let log = Log::parse(&owner("", 0).log).expect("32 digits");
         let file = OpenFile { first: 9, length: 1, format: LineFormat::Csv, finishing: false };
         let here = owner("a-1", 7);
-        assert_eq!(open_name(&here, &file), "a-1-7-00000000000000000009.csv.open");
-        let name = finished_name(&here, &file, 10);
-        assert_eq!(name, "a-1-7-00000000000000000009-00000000000000000010.csv");
-        assert_eq!(
-            (finished(&here, &name), opened(&here, &open_name(&here, &file))),
-            (Some(10), Some(9))
-        );
+        let open = open_name(&here, &log, &file);
+        assert_eq!(open, "a-1-7-00c0ffee-00000000000000000009.csv.open");
+        let name = finished_name(&here, &log, &file, 10);
+        assert_eq!(name, "a-1-7-00c0ffee-00000000000000000009-00000000000000000010.csv");
+        assert_eq!(finished(&here, &name), Some(("00c0ffee", 10)));
+        assert_eq!(opened(&here, &open), Some(("00c0ffee", 9)));
         for other in [owner("a", 1), owner("a-1", 70), owner("a-1-7", 0), owner("b", 7)] {
             assert_eq!(finished(&other, &name), None);
-            assert_eq!(opened(&other, &open_name(&here, &file)), None);
+            assert_eq!(opened(&other, &open), None);
         }
-        for foreign in ["a-1-7-9-10.csv", "a-1-7-notes.csv", "x", &format!("{name}.gz")] {
+        // A partition of as many digits as a log has.
+        let far = owner("a-1-7", 12_345_678);
+        assert_eq!(finished(&here, &finished_name(&far, &log, &file, 10)), None);
+        assert_eq!(opened(&here, &open_name(&far, &log, &file)), None);
+        for text in ["", "00c0ffee", &"0".repeat(33), &"+".repeat(32), &"x".repeat(32)] {
+            assert_eq!(Log::parse(text), None);
+        }
+        for foreign in ["a-1-7-00c0ffee-9-10.csv", "a-1-7-notes.csv", "x", &format!("{name}.gz")] {
             assert_eq!(finished(&here, foreign), None);
         }
     }

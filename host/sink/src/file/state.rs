@@ -4,16 +4,20 @@
 //! ```text
 //! offset  size  what
 //!      0     8  epoch of the owner
-//!      8     8  next position: all records below were delivered or refused
-//!     16     8  position of the first record that was ever written here
-//!     24    16  hash of its id: the first half of the SHA-256; 0 if there is none
-//!     40     8  position of the last record that was written
-//!     48    16  hash of its id
-//!     64     1  the open file: 0 there is none, 1 it is being written, 2 it is to be finished
-//!     65     1  its format: 0 JSON lines, 1 comma-separated values
-//!     66     8  position of its first record
-//!     74     8  its length in bytes: what stands behind was never delivered
-//!     82        name of the pipeline, UTF-8
+//!      8    16  identity of the log that positions belong to
+//!     24     8  next position: all records below were delivered or refused
+//!     32     8  position of the first record of this log that was ever written here
+//!     40    16  hash of its id: the first half of the SHA-256; 0 if there is none
+//!     56     8  position of the last record that was written
+//!     64    16  hash of its id
+//!     80     1  the open file: 0 there is none, 1 it is being written, 2 it is to be finished
+//!     81     1  its format: 0 JSON lines, 1 comma-separated values
+//!     82     8  position of its first record
+//!     90     8  its length in bytes: what stands behind was never delivered
+//!     98     2  how many other logs were written here before, oldest first; of each:
+//!              16  its identity
+//!               8  its next position
+//!    ...        name of the pipeline, UTF-8
 //! ```
 
 use crate::error::Error;
@@ -21,10 +25,34 @@ use crate::sink::{Delivery, Owner};
 use pawl_codec::envelope::{self, Format};
 use ring::digest;
 
-const FORMAT: Format = Format { name: "position file", magic: *b"PAWLFILE", version: 1 };
+const FORMAT: Format = Format { name: "position file", magic: *b"PAWLFILE", version: 2 };
 
-/// Bytes before the pipeline's name.
-const FIXED_BYTES: usize = 82;
+/// Bytes before the other logs.
+const FIXED_BYTES: usize = 100;
+
+/// Bytes of another log.
+const OTHER_BYTES: usize = 24;
+
+/// Other logs that are remembered; of those before nothing is known but their files' names.
+const OTHERS_MAX: usize = 1000;
+
+/// Which log positions belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Log([u8; 16]);
+
+impl Log {
+    /// From 32 hexadecimal digits.
+    pub(super) fn parse(text: &str) -> Option<Log> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten()?;
+        Some(Log(number.to_be_bytes()))
+    }
+
+    /// How it stands in names of files: its first 8 hexadecimal digits.
+    pub(super) fn short(&self) -> String {
+        format!("{:08x}", u128::from_be_bytes(self.0) >> 96)
+    }
+}
 
 /// A record by which a log is known again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,23 +111,41 @@ pub(super) struct OpenFile {
 pub(super) struct State {
     pub(super) pipeline: String,
     pub(super) epoch: u64,
+    pub(super) log: Log,
     pub(super) next: u64,
     pub(super) first_written: Mark,
     pub(super) last_written: Mark,
     pub(super) open: Option<OpenFile>,
+    /// Logs that were written here before, with their next positions; oldest first.
+    pub(super) others: Vec<(Log, u64)>,
 }
 
 impl State {
-    /// Of a folder that holds nothing of this partition below `next`.
-    pub(super) fn new(owner: &Owner, next: u64) -> Self {
+    /// Of a folder that holds nothing of this partition and log from `next` on.
+    pub(super) fn new(owner: &Owner, log: Log, next: u64) -> Self {
         Self {
             pipeline: owner.pipeline.clone(),
             epoch: owner.epoch,
+            log,
             next,
+            others: Vec::new(),
             first_written: Mark::default(),
             last_written: Mark::default(),
             open: None,
         }
+    }
+
+    /// Goes on with another log: where it was left, if it was here before and was not left further
+    /// on (as names of files say) at `least`.
+    pub(super) fn switch(&mut self, log: Log, least: u64) {
+        self.others.push((self.log, self.next));
+        let known = self.others.iter().position(|(other, _)| *other == log);
+        let known = known.map_or(0, |at| self.others.remove(at).1);
+        if self.others.len() > OTHERS_MAX {
+            self.others.remove(0);
+        }
+        (self.log, self.next) = (log, known.max(least));
+        (self.first_written, self.last_written) = (Mark::default(), Mark::default());
     }
 
     /// Notes that these records, and what lies between them, are written.
@@ -120,8 +166,9 @@ impl State {
             false => Ok(()),
             true => {
                 let what = format!(
-                    "the folder holds another record at position {}: the topic is not the one \
-                     that was written here; give it a folder of its own, or the stage a new name",
+                    "the folder holds another record at position {}: the log is an older copy of \
+                     the one that was written here; give it a folder of its own, or the stage a \
+                     new name",
                     mark.position
                 );
                 Err(Error::Fatal { code: "file-other-log", what })
@@ -132,6 +179,7 @@ impl State {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FIXED_BYTES + self.pipeline.len());
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
+        bytes.extend_from_slice(&self.log.0);
         bytes.extend_from_slice(&self.next.to_le_bytes());
         for mark in [&self.first_written, &self.last_written] {
             bytes.extend_from_slice(&mark.position.to_le_bytes());
@@ -147,6 +195,12 @@ impl State {
         bytes.extend_from_slice(&[kind, format]);
         bytes.extend_from_slice(&first.to_le_bytes());
         bytes.extend_from_slice(&length.to_le_bytes());
+        // At most `OTHERS_MAX`.
+        bytes.extend_from_slice(&(self.others.len() as u16).to_le_bytes());
+        for (log, next) in &self.others {
+            bytes.extend_from_slice(&log.0);
+            bytes.extend_from_slice(&next.to_le_bytes());
+        }
         bytes.extend_from_slice(self.pipeline.as_bytes());
         envelope::seal(&FORMAT, &bytes)
     }
@@ -154,29 +208,23 @@ impl State {
     /// Says what is wrong with bytes that are none.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
         let opened = envelope::open(&FORMAT, bytes).map_err(|error| error.to_string())?;
-        let Some((fixed, pipeline)) = opened.payload.split_at_checked(FIXED_BYTES) else {
-            return Err("the position file is too short".to_owned());
-        };
+        let short = || "the position file is too short".to_owned();
+        let (fixed, rest) = opened.payload.split_at_checked(FIXED_BYTES).ok_or_else(short)?;
+        let count = usize::from(u16::from_le_bytes([fixed[98], fixed[99]]));
+        let (others, pipeline) = rest.split_at_checked(count * OTHER_BYTES).ok_or_else(short)?;
         let pipeline = std::str::from_utf8(pipeline)
             .map_err(|_| "the pipeline's name in the position file is no text".to_owned())?;
-        let number = |at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&fixed[at..at + 8]);
-            u64::from_le_bytes(bytes)
-        };
-        let mark = |at: usize| {
-            let mut id_hash = [0; 16];
-            id_hash.copy_from_slice(&fixed[at + 8..at + 24]);
-            Mark { position: number(at), id_hash }
-        };
-        let format = match fixed[65] {
+        let number = |at: usize| number(fixed, at);
+        let mark = |at: usize| Mark { position: number(at), id_hash: sixteen(fixed, at + 8) };
+        let other = |other: &[u8]| (Log(sixteen(other, 0)), self::number(other, 16));
+        let format = match fixed[81] {
             0 => LineFormat::Json,
             1 => LineFormat::Csv,
             other => return Err(format!("the position file names an unknown format: {other}")),
         };
         let open =
-            |finishing| OpenFile { first: number(66), length: number(74), format, finishing };
-        let open = match fixed[64] {
+            |finishing| OpenFile { first: number(82), length: number(90), format, finishing };
+        let open = match fixed[80] {
             0 => None,
             1 => Some(open(false)),
             2 => Some(open(true)),
@@ -185,10 +233,25 @@ impl State {
         Ok(Self {
             pipeline: pipeline.to_owned(),
             epoch: number(0),
-            next: number(8),
-            first_written: mark(16),
-            last_written: mark(40),
+            log: Log(sixteen(fixed, 8)),
+            next: number(24),
+            first_written: mark(32),
+            last_written: mark(56),
             open,
+            others: others.chunks_exact(OTHER_BYTES).map(other).collect(),
         })
     }
+}
+
+/// The number at `at`. The caller has seen that there is one, as below.
+fn number(bytes: &[u8], at: usize) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(number)
+}
+
+fn sixteen(bytes: &[u8], at: usize) -> [u8; 16] {
+    let mut sixteen = [0; 16];
+    sixteen.copy_from_slice(&bytes[at..at + 16]);
+    sixteen
 }

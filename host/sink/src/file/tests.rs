@@ -3,7 +3,7 @@
 
 use super::Files;
 use super::memory::MemoryDisk;
-use super::state::State;
+use super::state::{Log, State};
 use crate::error::Error;
 use crate::sink::{Delivery, Owner, Sink, Verdict};
 use crate::suite::{Random, Record, deliver, owner, records};
@@ -39,9 +39,9 @@ fn opened(disk: &MemoryDisk, config: &FileSink, epoch: u64) -> Files {
     sink
 }
 
-/// The lines of all finished files in the order of their names, headers left out, and that the
-/// names tell the truth.
-fn lines(disk: &MemoryDisk, header: Option<&str>) -> Vec<String> {
+/// The lines of all finished files of a log in the order of their names, headers left out, and that
+/// the names tell the truth.
+fn lines_of(disk: &MemoryDisk, header: Option<&str>, log: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut reached = 0;
     for (name, content) in disk.contents() {
@@ -50,9 +50,12 @@ fn lines(disk: &MemoryDisk, header: Option<&str>) -> Vec<String> {
         }
         assert!(!name.ends_with(".open"), "{name} is left");
         let stem = name.split('.').next().expect("a name");
-        let numbers: Vec<u64> =
-            stem.rsplitn(3, '-').take(2).map(|part| part.parse().expect("a position")).collect();
-        let (next, first) = (numbers[0], numbers[1]);
+        let parts: Vec<&str> = stem.rsplitn(4, '-').collect();
+        if parts[2] != &log[..8] {
+            continue;
+        }
+        let number = |part: &str| part.parse::<u64>().expect("a position");
+        let (next, first) = (number(parts[0]), number(parts[1]));
         assert!(reached <= first && first < next, "{name} after {reached}");
         reached = next;
         let text = String::from_utf8(content).expect("lines are text");
@@ -64,6 +67,10 @@ fn lines(disk: &MemoryDisk, header: Option<&str>) -> Vec<String> {
         lines.extend(of_file.map(str::to_owned));
     }
     lines
+}
+
+fn lines(disk: &MemoryDisk, header: Option<&str>) -> Vec<String> {
+    lines_of(disk, header, &owner(0, 1).log)
 }
 
 fn expected(config: &FileSink, all: &[Record]) -> Vec<String> {
@@ -137,6 +144,180 @@ fn killed_at_any_step_each_line_is_there_once() {
 fn when_the_power_goes_at_any_step_each_line_is_there_once() {
     crash_everywhere(&config(100), true);
     crash_everywhere(&csv(), true);
+}
+
+/// A log that counts from 0 as the suite's does.
+const OTHER: &str = "fedcba9876543210fedcba9876543210";
+
+fn on(log: &str, epoch: u64) -> Owner {
+    Owner { log: log.to_owned(), ..owner(0, epoch) }
+}
+
+/// Records of one log, delivered up to some number before the log is lost.
+struct Phase<'a> {
+    log: &'a str,
+    /// Which of the logs of the story.
+    number: usize,
+    until: usize,
+}
+
+/// The story of a folder: a log, another one in its place, and the first one, found again.
+fn story(old: &str) -> [Phase<'_>; 3] {
+    let phase = |log, number, until| Phase { log, number, until };
+    [phase(old, 0, 5), phase(OTHER, 1, 5), phase(old, 0, 9)]
+}
+
+/// How far a story got.
+#[derive(Default)]
+struct Told {
+    phase: usize,
+    /// Of each log: where its task begins again, and how many records were ever said to be there.
+    committed: [usize; 2],
+    delivered: [usize; 2],
+}
+
+/// One process: goes on with the story on one sink, which is not dropped between two logs, so that
+/// the file of the log before is open. Stops at the first error.
+fn tell(
+    sink: &mut Files,
+    all: &[Vec<Record>; 2],
+    told: &mut Told,
+    epoch: &mut u64,
+) -> Result<(), Error> {
+    let old = owner(0, 1).log;
+    let story = story(&old);
+    loop {
+        let phase = &story[told.phase];
+        sink.open(&on(phase.log, *epoch))?;
+        let at = phase.number;
+        while told.committed[at] < phase.until {
+            let to = phase.until.min(told.committed[at] + 2);
+            for verdict in deliver(sink, &all[at][told.committed[at]..to])? {
+                assert_eq!(verdict, Verdict::Delivered);
+            }
+            told.committed[at] = to;
+            told.delivered[at] = told.delivered[at].max(to);
+        }
+        if told.phase + 1 == story.len() {
+            return Ok(());
+        }
+        told.phase += 1;
+        *epoch += 1;
+    }
+}
+
+/// Stops at every step of the story, then at a step of what follows, then goes on to the end.
+/// After a stop the log may be lost before all of it was delivered.
+fn crash_in_every_step_of_a_story(config: &FileSink, power: bool) {
+    let old = owner(0, 1).log;
+    // The same positions and ids: only the values tell the logs apart.
+    let changed = |mut record: Record| {
+        record.value = format!("{{\"other\":\"{}\",\"n\":{}}}", record.id, record.n).into_bytes();
+        record
+    };
+    let all = [records(0, 9), records(0, 5).into_iter().map(changed).collect()];
+    let header = matches!(config.format, FileFormat::Csv(_)).then_some("id,n");
+    let whole = MemoryDisk::default();
+    tell(&mut sink(&whole, config), &all, &mut Told::default(), &mut 1).expect("no crash");
+    assert_eq!(lines_of(&whole, header, &old), expected(config, &all[0]));
+    assert_eq!(lines_of(&whole, header, OTHER), expected(config, &all[1]));
+    let steps = whole.steps();
+    assert!(steps > 60, "{steps} steps");
+    for stop in 0..steps {
+        for seed in 0..if power { 24 } else { 6 } {
+            let random = &mut Random(stop * 1000 + seed);
+            let disk = MemoryDisk::default();
+            let (mut told, mut epoch) = (Told::default(), 1);
+            for stops in [Some(stop), Some(random.below(30) as u64), None] {
+                disk.stop_after(stops);
+                let mut sink = sink(&disk, config);
+                let result = tell(&mut sink, &all, &mut told, &mut epoch);
+                assert!(stops.is_some() || result.is_ok(), "stop {stop}, seed {seed}: {result:?}");
+                if let Err(error) = result {
+                    let fine = matches!(error, Error::Transient { .. });
+                    assert!(fine, "stop {stop}, seed {seed}: {error}");
+                }
+                drop(sink);
+                if power && stops.is_some() {
+                    disk.lose_power(random);
+                }
+                epoch += random.below(2) as u64;
+                for committed in &mut told.committed {
+                    *committed -= random.below((*committed).min(4) + 1);
+                }
+                if told.phase < 2 && random.below(4) == 0 {
+                    told.phase += 1;
+                    epoch += 1;
+                }
+            }
+            let place = format!("stop {stop}, seed {seed}, power {power}");
+            assert_eq!(lines_of(&disk, header, &old), expected(config, &all[0]), "{place}");
+            // The log in between may have been lost before all of it was here; what was said to be
+            // here is.
+            let between = lines_of(&disk, header, OTHER);
+            assert!(expected(config, &all[1]).starts_with(&between), "{place}: {between:?}");
+            assert!(between.len() >= told.delivered[1], "{place}: {between:?}");
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_step_of_a_change_of_logs_no_line_is_lost_or_there_twice() {
+    crash_in_every_step_of_a_story(&config(100), false);
+    crash_in_every_step_of_a_story(&csv(), false);
+}
+
+#[test]
+fn when_the_power_goes_in_a_change_of_logs_no_line_is_lost_or_there_twice() {
+    crash_in_every_step_of_a_story(&config(100), true);
+    crash_in_every_step_of_a_story(&csv(), true);
+}
+
+#[test]
+fn an_owner_on_a_log_that_was_replaced_is_fenced_and_its_file_has_its_own_name() {
+    let disk = MemoryDisk::default();
+    let all = records(0, 4);
+    let mut zombie = opened(&disk, &config(1000), 1);
+    deliver(&mut zombie, &all[..2]).expect("the disk is fine");
+    let mut heir = sink(&disk, &config(1000));
+    heir.open(&on(OTHER, 2)).expect("the folder is fine");
+    assert_eq!(deliver(&mut zombie, &all[2..]), Err(Error::Fenced { epoch: 2 }));
+    assert_eq!(zombie.open(&owner(0, 1)), Err(Error::Fenced { epoch: 2 }));
+    deliver(&mut heir, &all[..1]).expect("the disk is fine");
+    drop((zombie, heir));
+    let names: Vec<_> = disk.contents().into_keys().filter(|name| !name.starts_with('.')).collect();
+    let expected = [
+        "sink-0-01234567-00000000000000000000-00000000000000000005.jsonl",
+        "sink-0-fedcba98-00000000000000000000-00000000000000000001.jsonl",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn an_open_file_of_the_log_before_that_was_never_noted_goes() {
+    let disk = MemoryDisk::default();
+    drop(opened(&disk, &config(1000), 1));
+    let never_noted = "sink-0-01234567-00000000000000000007.jsonl.open";
+    disk.set(&Path::new(FOLDER).join(never_noted), Some(b"1\n"));
+    sink(&disk, &config(1000)).open(&on(OTHER, 2)).expect("the folder is fine");
+    assert!(disk.contents().into_keys().all(|name| name.starts_with('.')));
+    disk.set(&Path::new(FOLDER).join(never_noted), Some(b"1\n"));
+    let result = sink(&disk, &config(1000)).open(&on(OTHER, 2));
+    assert_eq!(code(result), "file-unknown", "of another log than the position file's");
+}
+
+#[test]
+fn a_thousand_logs_are_remembered() {
+    let disk = MemoryDisk::default();
+    let mut sink = sink(&disk, &config(1000));
+    for number in 0..1010 {
+        sink.open(&on(&format!("{number:032x}"), 1)).expect("the folder is fine");
+    }
+    let position = disk.contents().remove(".sink-0.position").expect("the position file");
+    let others = State::decode(&position).expect("it reads").others;
+    let log = |number: u32| Log::parse(&format!("{number:032x}")).expect("a log");
+    assert_eq!(others.len(), 1000);
+    assert_eq!((others[0], others[999]), ((log(9), 0), (log(1008), 0)));
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
@@ -239,9 +420,9 @@ fn files_end_at_their_size_and_at_their_age() {
     deliver(&mut small, &records(0, 7)).expect("the disk is fine");
     let names: Vec<_> = disk.contents().into_keys().filter(|name| !name.starts_with('.')).collect();
     let expected = [
-        "sink-0-00000000000000000000-00000000000000000007.jsonl",
-        "sink-0-00000000000000000010-00000000000000000017.jsonl",
-        "sink-0-00000000000000000018.jsonl.open",
+        "sink-0-01234567-00000000000000000000-00000000000000000007.jsonl",
+        "sink-0-01234567-00000000000000000010-00000000000000000017.jsonl",
+        "sink-0-01234567-00000000000000000018.jsonl.open",
     ];
     assert_eq!(names, expected);
     drop(small);
@@ -261,7 +442,7 @@ fn files_end_at_their_size_and_at_their_age() {
 }
 
 #[test]
-fn a_topic_that_was_made_anew_is_noticed_at_the_first_and_the_last_record() {
+fn an_older_copy_of_the_log_is_noticed_at_the_first_and_the_last_record() {
     let all = records(0, 4);
     for known in [0, 3] {
         let disk = MemoryDisk::default();
@@ -276,9 +457,10 @@ fn a_topic_that_was_made_anew_is_noticed_at_the_first_and_the_last_record() {
 fn a_folder_that_is_not_as_it_was_left_is_refused() {
     let all = records(0, 4);
     let position = Path::new(FOLDER).join(".sink-0.position");
-    let open = Path::new(FOLDER).join("sink-0-00000000000000000000.jsonl.open");
-    let finished = Path::new(FOLDER).join("sink-0-00000000000000000000-00000000000000000099.jsonl");
-    let later = Path::new(FOLDER).join("sink-0-00000000000000000001.jsonl.open");
+    let open = Path::new(FOLDER).join("sink-0-01234567-00000000000000000000.jsonl.open");
+    let finished =
+        Path::new(FOLDER).join("sink-0-01234567-00000000000000000000-00000000000000000099.jsonl");
+    let later = Path::new(FOLDER).join("sink-0-01234567-00000000000000000001.jsonl.open");
     type Harm<'a> = &'a dyn Fn(&MemoryDisk);
     let harms: [(&str, Harm<'_>); 6] = [
         ("file-position", &|disk| disk.set(&position, None)),
@@ -303,6 +485,8 @@ fn a_folder_that_is_not_as_it_was_left_is_refused() {
     drop(opened(&disk, &config(1000), 1));
     let other = Owner { pipeline: "other".to_owned(), ..owner(0, 2) };
     assert_eq!(code(sink(&disk, &config(1000)).open(&other)), "file-position");
+    let nameless = Owner { log: String::new(), ..owner(0, 2) };
+    assert_eq!(code(sink(&disk, &config(1000)).open(&nameless)), "file-log");
     let slash = Owner { stage: "a/b".to_owned(), ..owner(0, 2) };
     assert_eq!(code(sink(&disk, &config(1000)).open(&slash)), "file-name");
 }
@@ -311,12 +495,19 @@ fn a_folder_that_is_not_as_it_was_left_is_refused() {
 fn an_open_file_that_was_never_noted_goes() {
     let disk = MemoryDisk::default();
     drop(opened(&disk, &config(1000), 1));
-    for name in ["sink-0-00000000000000000007.csv.open", "sink-1-00000000000000000007.csv.open"] {
+    for name in [
+        "sink-0-01234567-00000000000000000007.csv.open",
+        "sink-1-01234567-00000000000000000007.csv.open",
+    ] {
         disk.set(&Path::new(FOLDER).join(name), Some(b"id,n\np0-3"));
     }
     drop(opened(&disk, &config(1000), 1));
     let names: Vec<_> = disk.contents().into_keys().filter(|name| !name.starts_with('.')).collect();
-    assert_eq!(names, ["sink-1-00000000000000000007.csv.open"], "another partition's stays");
+    assert_eq!(
+        names,
+        ["sink-1-01234567-00000000000000000007.csv.open"],
+        "another partition's stays"
+    );
 }
 
 #[test]
@@ -326,7 +517,7 @@ fn finished_files_may_be_taken_away_and_without_a_position_file_their_names_tell
     let mut sink = opened(&disk, &config(1000), 1);
     deliver(&mut sink, &all[..2]).expect("the disk is fine");
     drop(sink);
-    let name = "sink-0-00000000000000000000-00000000000000000005.jsonl";
+    let name = "sink-0-01234567-00000000000000000000-00000000000000000005.jsonl";
     let content = disk.contents().remove(name).expect("the finished file");
     disk.set(&Path::new(FOLDER).join(name), None);
     let mut heir = opened(&disk, &config(1000), 1);
@@ -378,18 +569,23 @@ fn two_of_one_epoch_do_not_write_over_each_other() {
     assert_eq!(lines(&disk, None), expected(&config(1000), &all));
 }
 
-/// Bytes of version 1, which must always read.
+/// Bytes of version 2, which must always read.
 #[test]
-fn a_position_file_of_version_1_still_reads() {
+fn a_position_file_of_version_2_still_reads() {
     let disk = MemoryDisk::default();
-    let mut sink = opened(&disk, &config(1000), 5);
+    let mut sink = sink(&disk, &config(1000));
+    sink.open(&on(OTHER, 4)).expect("the folder is fine");
+    deliver(&mut sink, &records(0, 2)).expect("the disk is fine");
+    sink.open(&owner(0, 5)).expect("the folder is fine");
     deliver(&mut sink, &records(0, 3)).expect("the disk is fine");
     let bytes = disk.contents().remove(".sink-0.position").expect("the position file");
     std::mem::forget(sink);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, include_str!("../../fixtures/position-v1.hex").trim_end());
+    assert_eq!(hex, include_str!("../../fixtures/position-v2.hex").trim_end());
     let state = State::decode(&bytes).expect("it reads");
     assert_eq!((state.epoch, state.next, &*state.pipeline), (5, 7, "suite"));
+    assert_eq!(Some(state.log), Log::parse(&owner(0, 5).log));
+    assert_eq!(state.others, [(Log::parse(OTHER).expect("a log"), 5)]);
     let open = state.open.expect("a file is open");
     assert_eq!((open.first, open.length, open.finishing), (0, 60, false));
     for cut in 0..bytes.len() {

@@ -6,6 +6,7 @@
 //! The password must appear in no error: errors name the option, never its value.
 
 use crate::error::Error;
+use crate::tls;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -94,7 +95,7 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("pawl");
         }
-        let tls = Tls::new(trust, roots.as_deref()).map_err(fatal)?;
+        let tls = Tls::new(trust, roots.as_deref())?;
         Ok(Target { config, tls })
     }
 }
@@ -127,24 +128,28 @@ pub struct Tls {
 }
 
 impl Tls {
-    fn new(trust: Trust, roots: Option<&str>) -> Result<Tls, String> {
-        let provider = Arc::new(crypto::ring::default_provider());
+    fn new(trust: Trust, roots: Option<&str>) -> Result<Tls, Error> {
+        let provider = tls::provider();
         let verifier: Arc<dyn ServerCertVerifier> = match trust {
-            Trust::Anyone => Arc::new(Lenient { provider: provider.clone(), authority: None }),
+            Trust::Anyone => Arc::new(Lenient { provider, authority: None }),
             Trust::Authority | Trust::Name => {
-                let store = Arc::new(trusted(roots)?);
+                let store = Arc::new(match roots.filter(|file| *file != "system") {
+                    Some(file) => authorities_of(file)?,
+                    None => tls::authorities()?,
+                });
                 let strict = WebPkiServerVerifier::builder_with_provider(store, provider.clone())
                     .build()
-                    .map_err(|error| format!("no authority is trusted: {error}"))?;
+                    .map_err(|error| Error::Fatal {
+                        code: "tls-authorities",
+                        what: format!("no authority is trusted: {error}"),
+                    })?;
                 match trust {
                     Trust::Name => strict,
-                    _ => Arc::new(Lenient { provider: provider.clone(), authority: Some(strict) }),
+                    _ => Arc::new(Lenient { provider, authority: Some(strict) }),
                 }
             }
         };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("could not set TLS up: {error}"))?
+        let config = tls::builder()?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
@@ -152,17 +157,13 @@ impl Tls {
     }
 }
 
-/// The authorities of a file, else those that this machine trusts.
-fn trusted(file: Option<&str>) -> Result<RootCertStore, String> {
+/// The authorities of a file.
+fn authorities_of(file: &str) -> Result<RootCertStore, Error> {
     let mut store = RootCertStore::empty();
-    let Some(file) = file.filter(|file| *file != "system") else {
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return match store.is_empty() {
-            true => Err("this machine trusts no authority: set `sslrootcert=FILE`".to_owned()),
-            false => Ok(store),
-        };
+    let wrong = |why: String| Error::Fatal {
+        code: "sql-config",
+        what: format!("the certificates of `sslrootcert={file}`: {why}"),
     };
-    let wrong = |why: String| format!("the certificates of `sslrootcert={file}`: {why}");
     let certificates =
         CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
     for certificate in certificates {

@@ -2,7 +2,7 @@
 //! that is not what was written is an error that names its place, never a guess.
 
 use super::{Place, number, storage};
-use crate::error::Error;
+use crate::error::{Error, StorageKind};
 use crate::transport::{Dropped, ReadMax, Retained, Topic, Trimmed, place};
 use pawl_codec::log_batch;
 use pawl_core::record::{LogBatch, Offset, Timestamp};
@@ -26,6 +26,32 @@ pub(super) struct Body {
     pub rows: u64,
     pub records: u64,
     pub bytes: Vec<u8>,
+}
+
+/// Which log this is.
+pub(super) fn identity(connection: &Connection, path: &Path) -> Result<String, Error> {
+    let failed = |error| storage(path, "read the identity of", error);
+    let corrupt = |what: &str| Error::Storage {
+        path: path.to_owned(),
+        doing: "read the identity of",
+        kind: StorageKind::Corrupt,
+        what: what.to_owned(),
+    };
+    if !connection.table_exists(None, "identity").map_err(failed)? {
+        // Opening for writing makes one, so this was opened for reading.
+        let what = "the database is of before there were identities: open it for writing once";
+        return Err(Error::Invalid { what: what.to_owned() });
+    }
+    let id: Option<String> = connection
+        .query_row("SELECT id FROM identity", [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?;
+    let id = id.ok_or_else(|| corrupt("there is none"))?;
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    match id.len() == 32 && id.bytes().all(digit) {
+        true => Ok(id),
+        false => Err(corrupt("it is not 32 hexadecimal digits")),
+    }
 }
 
 pub(super) fn create_topic(

@@ -169,6 +169,11 @@ impl Write<'_> {
 }
 
 impl Transport for Embedded {
+    fn identity(&self) -> Result<String, Error> {
+        self.poison.check()?;
+        self.pool.read(|connection| log::identity(connection, &self.path))
+    }
+
     fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), Error> {
         if partitions == 0 {
             return Err(Error::Invalid { what: format!("topic {topic} without partitions") });

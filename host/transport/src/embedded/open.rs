@@ -12,10 +12,10 @@
 //! - `wal_autocheckpoint=0`: SQLite swallows the errors of checkpoints that it starts itself; the
 //!   writer starts them and looks at what they say.
 
-use super::schema::{APPLICATION_ID, TABLES, VERSION};
+use super::schema::{APPLICATION_ID, IDENTITY, TABLES, VERSION};
 use super::storage;
 use crate::error::{Error, StorageKind, io_kind};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,6 +62,7 @@ pub(super) fn writer(
     let set = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        identify(&connection)?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
         if let Some(bytes) = bytes_max {
             let pages = (bytes / u64::from(PAGE_BYTES)).clamp(1, u64::from(u32::MAX - 1));
@@ -71,6 +72,16 @@ pub(super) fn writer(
     };
     set().map_err(|error| storage(path, "set up", error))?;
     Ok(connection)
+}
+
+/// Gives a database of before its identity. Two processes may do it at once: the second finds it.
+fn identify(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.table_exists(None, "identity")? {
+        return Ok(());
+    }
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    transaction.execute_batch(IDENTITY)?;
+    transaction.commit()
 }
 
 fn connect(
@@ -193,7 +204,7 @@ fn create(path: &Path) -> Result<(), Error> {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.execute_batch(&format!(
-            "BEGIN; {TABLES}
+            "BEGIN; {TABLES} {IDENTITY}
              PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {VERSION};
              COMMIT;"

@@ -1,5 +1,8 @@
-//! The tables, in words and in SQL. Nothing here runs; a change here is a new `VERSION`.
+//! The tables, in words and in SQL. Nothing here runs; a change here that a host of before could
+//! not live with is a new `VERSION`.
 //!
+//! - `identity`: one row, which log this is. A database made before there was this table gets it
+//!   when it is next opened for writing.
 //! - `topic`: a name and how many partitions it has.
 //! - `log`: one row per partition. Rows from `first` (kept) to `next` (the end) exist; `timestamp`
 //!   is that of the last append; `records` (data rows) and `bytes` say how much is kept.
@@ -21,6 +24,14 @@ pub(super) const APPLICATION_ID: i64 = 0x5061_776c;
 
 /// Version of the tables below, in the header of the file.
 pub(super) const VERSION: i64 = 1;
+
+/// Which log this is. Does nothing where it is known. SQLite seeds `randomblob` from the operating
+/// system's random numbers.
+pub(super) const IDENTITY: &str = "
+CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT;
+INSERT INTO identity (id) SELECT lower(hex(randomblob(16)))
+    WHERE NOT EXISTS (SELECT 1 FROM identity);
+";
 
 pub(super) const TABLES: &str = "
 CREATE TABLE topic (

@@ -1,10 +1,31 @@
 //! The suite's part about topics, rows and retention.
 
-use super::{ALL, batch, values};
+use super::{ALL, Make, batch, task, values};
 use crate::error::{Class, Error};
 use crate::transport::{ReadMax, Retained, Topic, Transport};
 use pawl_core::record::{Control, LogBatch, Producer, Record};
 use std::time::{Duration, Instant};
+
+/// Whatever is done with a log, it stays the same one.
+pub fn a_log_has_one_identity(transport: &dyn Transport) {
+    let identity = transport.identity().unwrap();
+    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    assert!(identity.len() == 32 && identity.bytes().all(digit), "{identity}");
+    transport.create_topic("t", 1).unwrap();
+    transport.produce("t", 0, batch(["x"]), 0).unwrap();
+    transport.claim(&task("s"), 0).unwrap();
+    transport.trim("t", 0, 1).unwrap();
+    assert_eq!(transport.identity(), Ok(identity));
+}
+
+/// No two that were made have the same identity, and it does not look as if it were counted.
+pub fn logs_made_anew_are_other_logs(make: Make<'_>) {
+    let mut identities: Vec<String> = (0..8).map(|_| make().identity().unwrap()).collect();
+    identities.sort();
+    for pair in identities.windows(2) {
+        assert_ne!(pair[0][..8], pair[1][..8], "{pair:?}");
+    }
+}
 
 /// Nulls, empty values, headers, priorities, times, the producer and control rows between data rows
 /// survive; base and timestamps are the transport's.

@@ -15,9 +15,10 @@ pub use commits::{
     decisions_are_kept_until_pruned, tasks_commit_side_by_side,
 };
 pub use log::{
-    a_batch_comes_back_as_it_was, concurrent_producers_leave_no_gap,
-    dropping_the_oldest_keeps_the_bound, reads_keep_their_limits, timestamps_never_go_back,
-    topics_grow_and_never_shrink, trimmed_rows_are_an_error_and_not_a_gap, waiting_ends_with_rows,
+    a_batch_comes_back_as_it_was, a_log_has_one_identity, concurrent_producers_leave_no_gap,
+    dropping_the_oldest_keeps_the_bound, logs_made_anew_are_other_logs, reads_keep_their_limits,
+    timestamps_never_go_back, topics_grow_and_never_shrink,
+    trimmed_rows_are_an_error_and_not_a_gap, waiting_ends_with_rows,
 };
 
 use crate::transport::{ReadMax, Transport};
@@ -30,7 +31,8 @@ pub type Make<'a> = &'a mut dyn FnMut() -> Box<dyn Transport>;
 
 /// Runs everything, each on a fresh transport.
 pub fn all(make: Make<'_>) {
-    let functions: [fn(&dyn Transport); 15] = [
+    let functions: [fn(&dyn Transport); 16] = [
+        a_log_has_one_identity,
         a_batch_comes_back_as_it_was,
         topics_grow_and_never_shrink,
         timestamps_never_go_back,
@@ -50,6 +52,7 @@ pub fn all(make: Make<'_>) {
     for function in functions {
         function(make().as_ref());
     }
+    logs_made_anew_are_other_logs(make);
 }
 
 /// No limit for a read.

@@ -78,6 +78,12 @@ pub fn collision_2009() -> Vec<Elements> {
         .expect("the file was checked when it was put in, and a test reads it")
 }
 
+/// The 26,834 objects on orbit of 2024-11-01; see `data/README.md`.
+pub fn catalog_2024() -> Vec<Elements> {
+    parse_csv_gz(&include_bytes!("../data/catalog-2024-11-01.csv.gz")[..])
+        .expect("the file was checked when it was put in, and a test reads it")
+}
+
 /// Reads a JSON array of OMM objects.
 pub fn parse_json(text: &[u8]) -> Result<Vec<Elements>, Error> {
     serde_json::from_slice(text).map_err(Error::Json)
@@ -165,7 +171,7 @@ impl Columns {
 }
 
 /// The fields of one CSV line; a quoted field may hold commas, and doubled quotes.
-fn fields(line: &str) -> Vec<String> {
+pub(crate) fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut quoted = false;
     let mut letters = line.trim_end_matches('\r').chars().peekable();
@@ -194,6 +200,13 @@ mod tests {
         assert_eq!(elements.len(), 2);
         assert_eq!((elements[0].object_id, elements[1].object_id), (22675, 24946));
         assert_eq!(time::format(elements[0].epoch_ns), "2009-02-09T11:57:36.890496Z");
+    }
+
+    #[test]
+    fn the_catalogue_of_2024_is_read_and_no_object_is_in_it_twice() {
+        let all = catalog_2024();
+        let ids: std::collections::BTreeSet<u32> = all.iter().map(|own| own.object_id).collect();
+        assert_eq!((all.len(), ids.len(), ids.last()), (26_834, 26_834, Some(&270_387)));
     }
 
     #[test]

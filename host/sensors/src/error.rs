@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Error {
     /// The text is no JSON array of OMM objects.
     Json(serde_json::Error),
+    /// A text is no conjunction alert.
+    Alert(serde_json::Error),
     /// The CSV text, at this line (from 1), is not as its header says.
     Csv {
         /// Line, from 1.
@@ -45,9 +47,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Json(error) => write!(f, "could not read element sets as JSON: {error}"),
-            Error::Csv { line, what } => {
-                write!(f, "could not read element sets as CSV: line {line}: {what}")
-            }
+            Error::Alert(error) => write!(f, "could not read an alert as JSON: {error}"),
+            Error::Csv { line, what } => write!(f, "could not read CSV: line {line}: {what}"),
             Error::Read(error) => write!(f, "could not read the compressed catalogue: {error}"),
             Error::Elements { object_id, what } => {
                 write!(f, "element set of object {object_id} is not usable: {what}")

@@ -23,7 +23,7 @@ pub struct Ledger {
     pub wrong_version: u64,
     /// Lines with a number that cannot be.
     pub out_of_range: u64,
-    /// Measurements that were not made because SGP4 has no position (decayed).
+    /// Objects that were dropped because SGP4 has no position for them any more (decayed).
     pub unpropagated: u64,
 }
 

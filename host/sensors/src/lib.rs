@@ -13,10 +13,12 @@ pub mod propagate;
 mod random;
 pub mod sensors;
 pub mod time;
+pub mod truth;
 
 pub use approach::{Approach, closest_approach};
-pub use elements::{Elements, collision_2009, parse_csv, parse_csv_gz, parse_json};
+pub use elements::{Elements, catalog_2024, collision_2009, parse_csv, parse_csv_gz, parse_json};
 pub use error::Error;
 pub use ledger::Ledger;
 pub use propagate::{Propagator, State};
 pub use sensors::{Line, Observations, SensorOptions, make_observations};
+pub use truth::{Comparison, Rules, Truth, compare, conjunctions_2024, parse_truth};

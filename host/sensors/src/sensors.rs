@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::random::{Random, mix};
 use crate::time::{self, SECOND_NS};
 use crate::{Elements, Error, Propagator, State};
+use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -24,10 +25,15 @@ pub struct SensorOptions {
     pub duration_s: u32,
     /// How often one sensor measures an object that it sees.
     pub period_s: u32,
-    /// How many sensors there are.
+    /// How many sensors there are. With one, each object is seen exactly once per period.
     pub sensors: u32,
-    /// Standard deviation of each coordinate of a position; velocities get a thousandth per
-    /// second of it. 0: exact.
+    /// Added to each object's id in the lines (not in what they follow from): ids of any size.
+    pub object_id_offset: u32,
+    /// How many times the deviation of the last sensor is that of the first; the others lie
+    /// evenly between. At least 1.
+    pub sigma_ratio: f64,
+    /// Standard deviation of each coordinate of a position of the first sensor; velocities get a
+    /// thousandth per second of it. 0: exact.
     pub noise_sigma_km: f64,
     /// Share of good lines that come a second time, 0 to 1.
     pub duplicate_share: f64,
@@ -49,6 +55,8 @@ impl Default for SensorOptions {
             duration_s: 600,
             period_s: 4,
             sensors: 12,
+            object_id_offset: 0,
+            sigma_ratio: 1.0,
             noise_sigma_km: 0.0,
             duplicate_share: 0.0,
             disorder_s: 0,
@@ -80,6 +88,7 @@ const SIGMA_MIN_KM: f64 = 0.001;
 pub struct Observations {
     options: SensorOptions,
     objects: Vec<Propagator>,
+    dropped: Vec<Error>,
     random: Random,
     ledger: Ledger,
     /// The next period whose measurements are to be made.
@@ -97,16 +106,44 @@ struct Arrival {
     value: Vec<u8>,
 }
 
-/// Makes the observations of these objects. Object ids must differ.
+/// The observation, version 1, in the order in which its fields are written.
+#[derive(Serialize)]
+struct Measurement<'a> {
+    schema_version: u32,
+    observation_id: &'a str,
+    sensor_id: &'a str,
+    sensor_kind: &'a str,
+    object_id: u32,
+    observed_at: &'a str,
+    frame: &'a str,
+    position_km: [f64; 3],
+    velocity_km_s: [f64; 3],
+    position_sigma_km: f64,
+}
+
+/// Makes the observations of these objects, whose ids must differ. An object that SGP4 refuses, at
+/// once or at any time, is dropped from then on; see `Observations::dropped`.
 pub fn make_observations(
     elements: &[Elements],
     options: &SensorOptions,
 ) -> Result<Observations, Error> {
     check(options)?;
-    let objects: Result<Vec<Propagator>, Error> = elements.iter().map(Propagator::new).collect();
+    let highest = elements.iter().map(|elements| elements.object_id).max().unwrap_or(0);
+    if highest.checked_add(options.object_id_offset).is_none() {
+        let (name, what) = ("object_id_offset", "so small that every id has 32 bits");
+        return Err(Error::Option { name, what });
+    }
+    let (mut objects, mut dropped) = (Vec::with_capacity(elements.len()), Vec::new());
+    for elements in elements {
+        match Propagator::new(elements) {
+            Ok(object) => objects.push(object),
+            Err(error) => dropped.push(error),
+        }
+    }
     Ok(Observations {
         options: options.clone(),
-        objects: objects?,
+        objects,
+        dropped,
         random: Random::new(options.seed),
         ledger: Ledger::default(),
         period: 0,
@@ -126,6 +163,9 @@ fn check(options: &SensorOptions) -> Result<(), Error> {
     }
     if !(options.noise_sigma_km >= 0.0 && options.noise_sigma_km.is_finite()) {
         return wrong("noise_sigma_km", "0 or more");
+    }
+    if !(options.sigma_ratio >= 1.0 && options.sigma_ratio.is_finite()) {
+        return wrong("sigma_ratio", "at least 1");
     }
     if !share(options.duplicate_share) {
         return wrong("duplicate_share", "between 0 and 1");
@@ -150,6 +190,11 @@ impl Observations {
         &self.ledger
     }
 
+    /// Why objects were dropped, so far: SGP4 has no orbit, or no longer a position, for them.
+    pub fn dropped(&self) -> &[Error] {
+        &self.dropped
+    }
+
     fn period_ns(&self) -> i64 {
         i64::from(self.options.period_s) * SECOND_NS
     }
@@ -167,23 +212,32 @@ impl Observations {
     /// All measurements of the next period.
     fn measure_period(&mut self) {
         let start = self.options.start_ns + i64::from(self.period) * self.period_ns();
-        for object in 0..self.objects.len() {
-            let object_id = self.objects[object].object_id();
-            for sensor in 0..self.options.sensors {
-                if !self.sees(sensor, object_id) {
-                    continue;
-                }
-                let time_ns = start + self.phase_ns(sensor, object_id);
-                if time_ns >= self.end_ns() {
-                    continue;
-                }
-                match self.objects[object].at(time_ns) {
-                    Ok(state) => self.send(sensor, object_id, time_ns, state),
-                    Err(_) => self.ledger.unpropagated += 1,
-                }
+        let mut objects = std::mem::take(&mut self.objects);
+        objects.retain(|object| match self.measure_object(object, start) {
+            Ok(()) => true,
+            Err(error) => {
+                self.ledger.unpropagated += 1;
+                self.dropped.push(error);
+                false
+            }
+        });
+        self.objects = objects;
+        self.period += 1;
+    }
+
+    fn measure_object(&mut self, object: &Propagator, start: i64) -> Result<(), Error> {
+        let object_id = object.object_id();
+        for sensor in 0..self.options.sensors {
+            if !self.sees(sensor, object_id) {
+                continue;
+            }
+            let time_ns = start + self.phase_ns(sensor, object_id);
+            if time_ns < self.end_ns() {
+                let state = object.at(time_ns)?;
+                self.send(sensor, object_id + self.options.object_id_offset, time_ns, state);
             }
         }
-        self.period += 1;
+        Ok(())
     }
 
     /// A number that belongs to the seed, a sensor, an object and a shift.
@@ -256,25 +310,29 @@ impl Observations {
         self.under_way.push(Reverse(Arrival { time_ns, number: self.made, key, value }));
     }
 
-    /// The observation, version 1. Numbers are written so that reading gives the same ones back.
+    /// The line of a measurement. Numbers are written so that reading gives the same ones back.
     fn line(&mut self, sensor: u32, object_id: u32, time_ns: i64, exact: State) -> String {
-        let sigma = self.options.noise_sigma_km;
+        let ratio = f64::from(sensor) / f64::from(self.options.sensors.max(2) - 1);
+        let ratio = 1.0 + (self.options.sigma_ratio - 1.0) * ratio;
+        let sigma = self.options.noise_sigma_km * ratio;
         let mut blur = |value: f64, sigma: f64| {
             if sigma > 0.0 { value + sigma * self.random.normal() } else { value }
         };
-        let [x, y, z] = exact.position.map(|part| blur(part, sigma));
-        let [u, v, w] = exact.velocity.map(|part| blur(part, sigma / 1000.0));
-        let kind = ["radar", "optical", "isl"][sensor as usize % 3];
-        let observed_at = time::format(time_ns);
-        let reported = sigma.max(SIGMA_MIN_KM);
-        // `{:?}` writes the shortest text that reads back as the same number.
-        format!(
-            "{{\"schema_version\":1,\"observation_id\":\"s{sensor:02}-{object_id}-{time_ns}\",\
-             \"sensor_id\":\"s{sensor:02}\",\"sensor_kind\":\"{kind}\",\
-             \"object_id\":{object_id},\"observed_at\":\"{observed_at}\",\"frame\":\"TEME\",\
-             \"position_km\":[{x:?},{y:?},{z:?}],\"velocity_km_s\":[{u:?},{v:?},{w:?}],\
-             \"position_sigma_km\":{reported:?}}}"
-        )
+        let position_km = exact.position.map(|part| blur(part, sigma));
+        let velocity_km_s = exact.velocity.map(|part| blur(part, sigma / 1000.0));
+        let measurement = Measurement {
+            schema_version: 1,
+            observation_id: &format!("s{sensor:02}-{object_id}-{time_ns}"),
+            sensor_id: &format!("s{sensor:02}"),
+            sensor_kind: ["radar", "optical", "isl"][sensor as usize % 3],
+            object_id,
+            observed_at: &time::format(time_ns),
+            frame: "TEME",
+            position_km,
+            velocity_km_s,
+            position_sigma_km: sigma.max(SIGMA_MIN_KM * ratio),
+        };
+        serde_json::to_string(&measurement).expect("plain values can always be written")
     }
 }
 

@@ -123,6 +123,48 @@ fn noise_is_as_large_as_it_says() {
 }
 
 #[test]
+fn objects_without_a_position_are_dropped_and_named() {
+    let options = SensorOptions {
+        start_ns: time::parse("2024-11-01T00:00:00Z").unwrap(),
+        duration_s: 4,
+        sensors: 1,
+        ..SensorOptions::default()
+    };
+    let all = crate::catalog_2024();
+    let mut observations = make_observations(&all, &options).unwrap();
+    assert_eq!(observations.by_ref().count(), all.len() - 4);
+    let named: BTreeSet<u32> = observations
+        .dropped()
+        .iter()
+        .map(|error| match error {
+            Error::Elements { object_id, .. } | Error::Propagation { object_id, .. } => *object_id,
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(named, BTreeSet::from([36_884, 81_579, 85_220, 87_942]));
+}
+
+#[test]
+fn ids_can_be_moved_beyond_31_bits_and_sensors_can_differ() {
+    let options = SensorOptions {
+        object_id_offset: 4_000_000_000,
+        noise_sigma_km: 0.01,
+        sigma_ratio: 12.0,
+        corrupt_share: 0.0,
+        ..troubled(9)
+    };
+    let mut sigmas = BTreeSet::new();
+    for line in run(&options).0 {
+        let value: Value = serde_json::from_slice(&line.value).unwrap();
+        assert!([4_000_022_675, 4_000_024_946].contains(&value["object_id"].as_u64().unwrap()));
+        sigmas.insert((value["position_sigma_km"].as_f64().unwrap() * 1000.0).round() as u32);
+    }
+    assert_eq!(sigmas, (1..=12).map(|sensor| sensor * 10).collect());
+    let bad = SensorOptions { object_id_offset: u32::MAX, ..options };
+    assert!(make_observations(&collision_2009(), &bad).is_err());
+}
+
+#[test]
 fn options_that_make_no_sense_are_refused_by_name() {
     let bad = SensorOptions { corrupt_share: 1.5, ..SensorOptions::default() };
     let error = make_observations(&[], &bad).err().unwrap().to_string();

@@ -3,20 +3,23 @@
 //!
 //! | configuration | default | meaning |
 //! |---|---|---|
-//! | `edge_km` | 1000 | edge of a cell; at least twice the way that the fastest object makes |
+//! | `edge_km` | 2000 | edge of a cell; at least twice the way that the fastest object makes |
 //! | `reach_ms` | 20000 | how far in time from a pass observations are needed; not below that of `correlate` |
 //! | `miss_distance_max_km` | 5 | not below that of `correlate` |
 //!
 //! A copy has the id `observation_id/cell`, the cell as key, and the observation's event time. Most
-//! observations get one to three copies, none more than eight.
+//! observations get one copy, some two to four, none more than eight.
 
 use pawl_sdk::prelude::*;
 use sda_domain::time::MILLISECOND_NS;
 use sda_domain::{Grid, Observation};
+use std::fmt::Write;
 
 /// The operator.
 pub struct Cells {
     grid: Grid,
+    key: String,
+    id: String,
 }
 
 /// How space is cut.
@@ -33,7 +36,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { edge_km: 1000, reach_ms: 20_000, miss_distance_max_km: 5.0 }
+        Self { edge_km: 2000, reach_ms: 20_000, miss_distance_max_km: 5.0 }
     }
 }
 
@@ -50,16 +53,21 @@ impl Operator for Cells {
         let reach_ns = i64::from(config.reach_ms) * MILLISECOND_NS;
         let grid = Grid::new(config.edge_km, reach_ns, config.miss_distance_max_km)
             .map_err(|what| format!("edge_km {what}"))?;
-        Ok((Self { grid }, Wiring::to("cells")))
+        Ok((Self { grid, key: String::new(), id: String::new() }, Wiring::to("cells")))
     }
 
     fn process(&mut self, record: Record<'_>, out: &mut Emitter<'_>) -> Result<(), Rejection> {
         let value = record.value().unwrap_or_default();
         let observation = Observation::decode(value)
             .map_err(|what| Rejection::permanent("deserialization", format!("the value {what}")))?;
-        for cell in self.grid.cells(observation.position_km, observation.velocity_km_s) {
-            let cell = cell.to_string();
-            out.emit(value).id(format!("{}/{cell}", observation.id)).key(cell);
+        let sample = observation.sample;
+        for cell in self.grid.cells(sample.position_km, sample.velocity_km_s) {
+            // Written into the same two texts for every record.
+            self.key.clear();
+            write!(self.key, "{cell}").expect("writing to a string does not fail");
+            self.id.clear();
+            self.id.extend([observation.id, "/", &self.key]);
+            out.emit(value).id(&self.id).key(&self.key);
         }
         Ok(())
     }
@@ -71,6 +79,7 @@ pawl_sdk::export!(Cells);
 mod tests {
     use super::*;
     use pawl_sdk::{Batch, ByteColumn, Driver};
+    use sda_domain::Sample;
 
     fn column(row: &[u8]) -> ByteColumn {
         let mut column = ByteColumn::default();
@@ -87,21 +96,21 @@ mod tests {
 
     #[test]
     fn each_cell_within_reach_gets_a_copy_under_its_own_id() {
-        let observation = Observation {
+        let sample = Sample {
             object_id: 7,
             time_ns: 5_000_000,
-            position_km: [6990.0, 100.5, 500.0],
+            position_km: [7990.0, 100.5, 500.0],
             velocity_km_s: [1.0, 7.0, 0.0],
             sigma_km: 0.01,
-            id: "s01-7-5".to_owned(),
         };
-        let value = observation.encode();
+        let mut value = Vec::new();
+        Observation { sample, id: "s01-7-5", origin: "" }.encode(&mut value);
         let outcome = copies(&value);
         let rows = |column: &ByteColumn| -> Vec<String> {
             let text = |row| String::from_utf8_lossy(column.get(row).unwrap()).into_owned();
             (0..column.len()).map(text).collect()
         };
-        let cells = ["1000:6:-1:0", "1000:6:0:0", "1000:7:-1:0", "1000:7:0:0"];
+        let cells = ["2000:3:-1:0", "2000:3:0:0", "2000:4:-1:0", "2000:4:0:0"];
         assert_eq!(rows(&outcome.emissions.keys), cells);
         assert_eq!(rows(&outcome.emissions.ids), cells.map(|cell| format!("s01-7-5/{cell}")));
         assert_eq!(outcome.emissions.event_times, [5; 4]);

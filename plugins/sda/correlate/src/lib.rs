@@ -1,35 +1,42 @@
 //! `sda-correlate`: finds, cell by cell and window by window, the pairs that pass each other.
 //!
-//! Windows follow each other every `window_ms`. What is searched in one is its *core*, and passes
-//! are found in no other than the core they lie in (give or take a tenth of a second at its
-//! edges); the window as held reaches one core further on both sides, so that a pass at an edge has
-//! its observations around it. Likewise a cell reports only passes inside itself. A pass on an edge
-//! of either is therefore reported twice, never lost; `sda-encounter` merges.
+//! Windows follow each other every `window_ms`. Passes are found in the window that they lie in
+//! (give or take a tenth of a second at its edges); for that, observations are held from a little
+//! more than the reach before a window until as long behind it, so that a pass at an edge has its
+//! observations around it. Likewise a cell reports only passes inside itself. A pass on an edge of
+//! either is therefore reported twice, never lost; `sda-encounter` merges.
 //!
-//! What a window holds is sorted by object, time and id before anything is computed: the order of
-//! arrival does not matter. Pairs slower than `companion_speed_km_s` fly together and are left out;
-//! see `sda_domain::passes`.
+//! What a window holds of a cell is sorted by object and time before anything is computed: the
+//! order of arrival does not matter. Observations of all sensors are fused by their sigmas. Pairs
+//! slower than `companion_speed_km_s` fly together and are left out; see `sda_domain::passes`.
 //!
 //! | configuration | default | meaning |
 //! |---|---|---|
-//! | `window_ms` | 30000 | length of a core; longer than `reach_ms` by 4100 at least |
+//! | `window_ms` | 30000 | length of a window |
 //! | `reach_ms` | 20000 | observations within this of a pass are used |
 //! | `miss_distance_max_km` | 5 | closest approaches below this are candidates |
 //! | `companion_speed_km_s` | 0.1 | slower pairs are companions |
-//! | `spacing_min_ms` | 2000 | least time between observations used together |
-//! | `gap_max_ms` | 20000 | a longer silence ends a track |
-//! | `extrapolation_ms` | 4000 | a track reaches this far beyond its ends; at most half of `gap_max_ms` |
+//! | `spacing_min_ms` | 2000 | observations of an object closer than this count as one moment |
+//! | `gap_max_ms` | 20000 | a longer silence ends a track; at most `reach_ms` |
+//! | `extrapolation_ms` | 6000 | a track reaches this far beyond its ends; at most half of `gap_max_ms` |
 //!
 //! An emission has the pair as key, the id `pair/cell/window/number`, and as event time the
-//! millisecond of closest approach. Delay: two windows and the tenth of a second. Ahead of the
+//! millisecond of closest approach. Delay: the window and what is held behind it. Ahead of the
 //! observations: the extrapolation.
 
+mod store;
+mod stretch;
+mod texts;
+
 use pawl_sdk::prelude::*;
-use sda_domain::passes::{STEP_NS, TOLERANCE_NS};
+use sda_domain::passes::TOLERANCE_NS;
 use sda_domain::time::{MILLISECOND_NS, floor_to_ms};
-use sda_domain::track::tracks;
-use sda_domain::{Candidate, Cell, Limits, Observation, TrackLimits, find_passes};
+use sda_domain::{
+    Candidate, Cell, Limits, Observation, Pass, Reach, Sample, TrackLimits, find_passes, track,
+};
 use serde::{Deserialize, Serialize};
+use store::{Store, pack};
+use stretch::{Place, Stretch};
 
 const TOLERANCE_MS: i64 = TOLERANCE_NS / MILLISECOND_NS;
 
@@ -37,26 +44,16 @@ const TOLERANCE_MS: i64 = TOLERANCE_NS / MILLISECOND_NS;
 pub struct Correlate {
     window_ms: i64,
     limits: Limits,
-    seen: Sliding<Place, Vec<Observation>>,
+    reached: Single<Reached>,
+    store: Store,
 }
 
-/// What observations are kept by: cell by cell, object by object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-struct Place {
-    cell: (u32, i32, i32, i32),
-    object_id: u32,
-}
-
-impl Place {
-    fn new(cell: Cell, object_id: u32) -> Self {
-        let [x, y, z] = cell.index;
-        Self { cell: (cell.edge_km, x, y, z), object_id }
-    }
-
-    fn cell(&self) -> Cell {
-        let (edge_km, x, y, z) = self.cell;
-        Cell { edge_km, index: [x, y, z] }
-    }
+/// How far windows of which length came.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Reached {
+    window_ms: i64,
+    /// Number of the next window; all before it have been searched.
+    next: Option<i64>,
 }
 
 /// How passes are looked for.
@@ -88,20 +85,18 @@ impl Default for Config {
             companion_speed_km_s: 0.1,
             spacing_min_ms: 2000,
             gap_max_ms: 20_000,
-            extrapolation_ms: 4000,
+            extrapolation_ms: 6000,
         }
     }
 }
 
 impl Config {
     fn check(&self) -> Result<(), String> {
-        let step_ms = (STEP_NS / MILLISECOND_NS) as u64;
-        let window_ms_min = u64::from(self.reach_ms) + step_ms + TOLERANCE_MS as u64;
-        if u64::from(self.window_ms) < window_ms_min || self.window_ms > 86_400_000 {
-            return Err(format!(
-                "window_ms should be {window_ms_min} (reach_ms and {} more) to 86400000",
-                window_ms_min - u64::from(self.reach_ms)
-            ));
+        if !(1000..=86_400_000).contains(&self.window_ms) {
+            return Err("window_ms should be 1000 to 86400000".to_owned());
+        }
+        if !(1000..=3_600_000).contains(&self.reach_ms) {
+            return Err("reach_ms should be 1000 to 3600000".to_owned());
         }
         let miss_fits = self.miss_distance_max_km > 0.0 && self.miss_distance_max_km <= 1000.0;
         if !miss_fits {
@@ -114,11 +109,11 @@ impl Config {
         if self.spacing_min_ms == 0 {
             return Err("spacing_min_ms should be at least 1".to_owned());
         }
+        if self.gap_max_ms > self.reach_ms {
+            return Err("gap_max_ms should be at most reach_ms".to_owned());
+        }
         if self.extrapolation_ms > self.gap_max_ms / 2 {
             return Err("extrapolation_ms should be at most half of gap_max_ms".to_owned());
-        }
-        if self.extrapolation_ms > self.reach_ms {
-            return Err("extrapolation_ms should be at most reach_ms".to_owned());
         }
         Ok(())
     }
@@ -129,8 +124,10 @@ impl Config {
             miss_distance_max_km: self.miss_distance_max_km,
             companion_speed_km_s: self.companion_speed_km_s,
             track: TrackLimits {
-                reach_ns: nanoseconds(self.reach_ms),
-                spacing_min_ns: nanoseconds(self.spacing_min_ms),
+                reach: Reach {
+                    reach_ns: nanoseconds(self.reach_ms),
+                    spacing_min_ns: nanoseconds(self.spacing_min_ms),
+                },
                 gap_max_ns: nanoseconds(self.gap_max_ms),
                 extrapolation_ns: nanoseconds(self.extrapolation_ms),
             },
@@ -141,96 +138,150 @@ impl Config {
 impl Operator for Correlate {
     const NAME: &'static str = "sda-correlate";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const STATE_VERSION: u32 = 2;
     type Config = Config;
 
     fn configure(config: Config) -> Result<(Self, Wiring), String> {
         config.check()?;
-        let core = u64::from(config.window_ms);
-        let seen = Sliding::new(3 * core, core, 0).map_err(|what| format!("window_ms: {what}"))?;
-        // A window fires when the watermark has passed the core behind its own.
+        let window_ms = i64::from(config.window_ms);
+        let reached = Single::new(Reached { window_ms, next: None });
+        let operator = Self { window_ms, limits: config.limits(), reached, store: Store::new() };
+        // A window is searched once the watermark has passed what is held behind it.
+        let held_ms = window_ms + operator.margin_ms() + TOLERANCE_MS + 1;
         let wiring = Wiring::to("candidates")
-            .delay(2 * core + TOLERANCE_MS as u64 + 1)
+            .delay(held_ms as u64)
             .ahead(u64::from(config.extrapolation_ms) + 1);
-        Ok((Self { window_ms: core as i64, limits: config.limits(), seen }, wiring))
+        Ok((operator, wiring))
     }
 
     fn process(&mut self, record: Record<'_>, _: &mut Emitter<'_>) -> Result<(), Rejection> {
         let cell = record.key().and_then(|key| Cell::parse(std::str::from_utf8(key).ok()?));
-        let cell =
-            cell.ok_or_else(|| Rejection::permanent("cell", "the key should be EDGE:X:Y:Z"))?;
+        let cell = cell
+            .and_then(pack)
+            .ok_or_else(|| Rejection::permanent("cell", "the key should be EDGE:X:Y:Z"))?;
         let observation = Observation::decode(record.value().unwrap_or_default())
             .map_err(|what| Rejection::permanent("deserialization", format!("the value {what}")))?;
-        let place = Place::new(cell, observation.object_id);
-        self.seen.at(&place, record.event_time()).push(observation);
+        self.store.add(cell, &observation);
         Ok(())
     }
 
     fn advance(&mut self, watermark: i64, out: &mut Emitter<'_>) {
-        let (window_ms, limits) = (self.window_ms, self.limits);
-        let mut search: Option<Search> = None;
-        self.seen.fire(watermark, |window, place, panes| {
-            let start_ms = window.start + window_ms;
-            let same = |search: &Search| search.cell == place.cell() && search.start_ms == start_ms;
-            if !search.as_ref().is_some_and(same)
-                && let Some(whole) = search.replace(Search::new(place.cell(), start_ms))
-            {
-                whole.emit(window_ms, &limits, out);
+        let margin_ms = self.margin_ms();
+        while let Some(window) = self.next_window() {
+            let start_ms = window * self.window_ms;
+            let end_ms = start_ms + self.window_ms;
+            if end_ms + margin_ms > watermark {
+                break;
             }
-            if let Some(search) = &mut search {
-                let values = panes.iter().flat_map(|pane| &pane.1);
-                search.observations.extend(values.cloned());
-            }
-        });
-        if let Some(whole) = search {
-            whole.emit(window_ms, &limits, out);
+            self.search(start_ms, out);
+            self.reached.edit().next = Some(window + 1);
+            self.store.drop_before(end_ms - margin_ms);
         }
+        self.store.seal_before(watermark);
     }
 
     fn state(&mut self) -> Vec<&mut dyn State> {
-        vec![&mut self.seen]
+        vec![&mut self.reached, &mut self.store]
+    }
+}
+
+impl Correlate {
+    /// How long before and behind a window observations are needed.
+    fn margin_ms(&self) -> i64 {
+        self.limits.margin_ns() / MILLISECOND_NS + 1
+    }
+
+    /// The number of the first window in which anything held could pass, and not searched yet.
+    fn next_window(&self) -> Option<i64> {
+        let early_ms = self.limits.track.extrapolation_ns / MILLISECOND_NS + TOLERANCE_MS + 1;
+        let first = (self.store.oldest_ms()? - early_ms).div_euclid(self.window_ms);
+        Some(self.reached.next.map_or(first, |next| next.max(first)))
+    }
+
+    fn search(&self, start_ms: i64, out: &mut Emitter<'_>) {
+        let (end_ms, margin_ms) = (start_ms + self.window_ms, self.margin_ms());
+        let stretch = self.store.stretch(start_ms - margin_ms, end_ms + margin_ms);
+        let (mut held, mut samples) = (Vec::new(), Vec::new());
+        for (cell, places) in stretch.cells() {
+            held.clear();
+            held.extend(places.iter().map(|place| Held::new(&stretch, *place)));
+            held.sort_unstable_by(|a, b| {
+                let order = (a.object_id, a.time_ns).cmp(&(b.object_id, b.time_ns));
+                order.then_with(|| track::order(&stretch.sample(a.place), &stretch.sample(b.place)))
+            });
+            samples.clear();
+            samples.extend(held.iter().map(|held| stretch.sample(held.place)));
+            let search = Search { cell, start_ms, end_ms, stretch: &stretch, held: &held };
+            search.emit(&samples, &self.limits, out);
+        }
+    }
+}
+
+/// A copy while what a cell holds is being sorted.
+struct Held {
+    object_id: u32,
+    place: Place,
+    time_ns: i64,
+}
+
+impl Held {
+    fn new(stretch: &Stretch<'_>, place: Place) -> Self {
+        let (object_id, time_ns) = stretch.key(place);
+        Self { object_id, place, time_ns }
     }
 }
 
 /// What one window holds of one cell.
-struct Search {
+struct Search<'a> {
     cell: Cell,
-    /// Start of the core.
     start_ms: i64,
-    observations: Vec<Observation>,
+    end_ms: i64,
+    stretch: &'a Stretch<'a>,
+    /// In the order of the samples.
+    held: &'a [Held],
 }
 
-impl Search {
-    fn new(cell: Cell, start_ms: i64) -> Self {
-        Self { cell, start_ms, observations: Vec::new() }
-    }
-
-    fn emit(&self, window_ms: i64, limits: &Limits, out: &mut Emitter<'_>) {
-        let end_ms = self.start_ms + window_ms;
-        let tracks = tracks(self.observations.iter().collect(), &limits.track);
-        let (from_ns, to_ns) = (self.start_ms * MILLISECOND_NS, end_ms * MILLISECOND_NS);
-        let passes = find_passes(&tracks, from_ns, to_ns, limits);
+impl Search<'_> {
+    fn emit(&self, samples: &[Sample], limits: &Limits, out: &mut Emitter<'_>) {
+        let (from_ns, to_ns) = (self.start_ms * MILLISECOND_NS, self.end_ms * MILLISECOND_NS);
+        let passes = find_passes(samples, from_ns, to_ns, limits);
         let mut pair_before = None;
         let mut number = 0;
-        for pass in passes.into_iter().filter(|pass| self.cell.owns(pass.position_km)) {
+        for pass in passes.into_iter().filter(|pass| self.cell.owns(pass.primary.position_km)) {
             let pair = Some((pass.primary_id, pass.secondary_id));
             number = if pair == pair_before { number + 1 } else { 0 };
             pair_before = pair;
-            let candidate = Candidate {
-                primary_id: pass.primary_id,
-                secondary_id: pass.secondary_id,
-                tca_ns: pass.tca_ns,
-                miss_distance_km: pass.miss_distance_km,
-                relative_speed_km_s: pass.relative_speed_km_s,
-                miss_rtn_km: pass.miss_rtn_km,
-                cell: self.cell.to_string(),
-                window_start_ms: self.start_ms,
-                window_end_ms: end_ms,
-                observation_ids: pass.observation_ids,
-            };
+            let candidate = self.candidate(pass);
             out.emit(candidate.encode())
                 .key(candidate.pair())
                 .id(candidate.id(number))
                 .event_time(floor_to_ms(candidate.tca_ns));
+        }
+    }
+
+    fn candidate(&self, pass: Pass) -> Candidate {
+        let mut used: Vec<(String, String)> = pass
+            .used
+            .iter()
+            .filter_map(|used| self.held.get(*used))
+            .map(|held| self.stretch.texts(held.place))
+            .collect();
+        used.sort_unstable();
+        let (observation_ids, origins) = used.into_iter().unzip();
+        Candidate {
+            primary_id: pass.primary_id,
+            secondary_id: pass.secondary_id,
+            tca_ns: pass.tca_ns,
+            miss_distance_km: pass.miss_distance_km,
+            relative_speed_km_s: pass.relative_speed_km_s,
+            miss_rtn_km: pass.miss_rtn_km,
+            primary: pass.primary,
+            secondary: pass.secondary,
+            cell: self.cell.to_string(),
+            window_start_ms: self.start_ms,
+            window_end_ms: self.end_ms,
+            observation_ids,
+            origins,
         }
     }
 }
@@ -245,13 +296,15 @@ mod tests {
     #[test]
     fn what_it_declares_covers_what_it_emits() {
         let wiring = Driver::<Correlate>::new().configure("").unwrap();
-        assert_eq!((wiring.delay, wiring.ahead), (60_101, 4001));
+        assert_eq!((wiring.delay, wiring.ahead), (54_302, 6001));
     }
 
     #[test]
     fn a_configuration_that_makes_no_sense_names_its_field() {
         for (config, field) in [
-            (r#"{"window_ms": 20000}"#, "window_ms"),
+            (r#"{"window_ms": 999}"#, "window_ms"),
+            (r#"{"reach_ms": 4000000000}"#, "reach_ms"),
+            (r#"{"gap_max_ms": 20001}"#, "gap_max_ms"),
             (r#"{"miss_distance_max_km": 0}"#, "miss_distance_max_km"),
             (r#"{"companion_speed_km_s": -1}"#, "companion_speed_km_s"),
             (r#"{"spacing_min_ms": 0}"#, "spacing_min_ms"),

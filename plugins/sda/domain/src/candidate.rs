@@ -3,6 +3,20 @@
 use crate::vector::Vector;
 use serde::{Deserialize, Serialize};
 
+/// What is known of one object of a pass at the time of closest approach.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// Fused position, TEME, kilometres.
+    pub position_km: Vector,
+    /// Fused measured velocity, TEME, kilometres per second.
+    pub velocity_km_s: Vector,
+    /// One standard deviation of each coordinate of the fused position.
+    pub sigma_km: f64,
+    /// When the newest observation used was made, nanoseconds since the Unix epoch.
+    pub observed_ns: i64,
+}
+
 /// One pass, and who found it. JSON on its topic, so that a person can read it there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +33,10 @@ pub struct Candidate {
     pub relative_speed_km_s: f64,
     /// Secondary minus primary along the radial, transverse and normal axes of the primary.
     pub miss_rtn_km: Vector,
+    /// What is known of the primary.
+    pub primary: Known,
+    /// What is known of the secondary.
+    pub secondary: Known,
     /// The cell's text.
     pub cell: String,
     /// The window's core: start, milliseconds since the Unix epoch.
@@ -27,6 +45,8 @@ pub struct Candidate {
     pub window_end_ms: i64,
     /// Every observation that it rests on, ascending.
     pub observation_ids: Vec<String>,
+    /// Where each of them was read, `topic/partition/offset`; empty if that is unknown.
+    pub origins: Vec<String>,
 }
 
 impl Candidate {
@@ -51,6 +71,9 @@ impl Candidate {
             .map_err(|error| format!("is no candidate as `correlate` writes it: {error}"))?;
         if candidate.primary_id >= candidate.secondary_id {
             return Err("primary_id should be below secondary_id".to_owned());
+        }
+        if candidate.origins.len() != candidate.observation_ids.len() {
+            return Err("origins should be as many as observation_ids".to_owned());
         }
         Ok(candidate)
     }

@@ -1,18 +1,19 @@
 //! Which objects pass each other closely in a stretch of time, when, and how closely.
 //!
-//! Time is cut into steps of four seconds, in which paths are nearly straight. In each, objects are
-//! sorted along one axis, so only those that could meet are compared; for these the moment is found
-//! at which their distance stops shrinking, on the polynomials through the positions. Velocities
-//! as measured are never used for that: SGP4's are not the derivatives of its positions.
+//! Time is cut into steps of four seconds, in which paths are nearly straight. In each, `sweep`
+//! finds the pairs that could meet; for these the moment is found at which their distance stops
+//! shrinking, on the motions fitted to all their observations around it. Velocities as measured are
+//! never used for that: SGP4's are not the derivatives of its positions.
 //!
 //! **Companions:** pairs with a relative speed below `companion_speed_km_s` fly together (docked,
 //! identical elements, formations). They have no sharp closest approach, and often none at all, so
 //! they are left out.
 
-use crate::Track;
+use crate::sweep::{Mover, sweep};
 use crate::time::SECOND_NS;
-use crate::track::{Motion, TrackLimits};
+use crate::track::{TrackLimits, tracks};
 use crate::vector::{Vector, dot, minus, norm, plus_scaled, radial_transverse_normal};
+use crate::{Known, Motion, Sample, Track};
 
 /// What counts as a pass.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,13 @@ pub struct Limits {
     pub companion_speed_km_s: f64,
     /// How observations are joined.
     pub track: TrackLimits,
+}
+
+impl Limits {
+    /// How far before and behind a stretch observations are needed to find its passes.
+    pub fn margin_ns(&self) -> i64 {
+        self.track.reach.reach_ns + STEP_NS + 2 * TOLERANCE_NS
+    }
 }
 
 /// One pass of two objects.
@@ -40,10 +48,12 @@ pub struct Pass {
     pub relative_speed_km_s: f64,
     /// Secondary minus primary along the radial, transverse and normal axes of the primary.
     pub miss_rtn_km: Vector,
-    /// Where the primary is then.
-    pub position_km: Vector,
-    /// Every observation that it rests on, ascending.
-    pub observation_ids: Vec<String>,
+    /// The primary then.
+    pub primary: Known,
+    /// The secondary then.
+    pub secondary: Known,
+    /// The samples that it rests on, by their places among all.
+    pub used: Vec<usize>,
 }
 
 /// Length of a step.
@@ -56,21 +66,37 @@ pub const TOLERANCE_NS: i64 = SECOND_NS / 10;
 /// Two passes of a pair nearer in time than this are one, found in two steps.
 pub const SAME_PASS_NS: i64 = SECOND_NS / 2;
 
-/// How far a path may be from straight within half a step.
-const STRAIGHT_KM: f64 = 0.5;
+/// How far a path may be from straight within half a step, and what a sight may be off.
+const STRAIGHT_KM: f64 = 0.1;
+
+/// Noise is believed up to this: what is less certain must not make everybody a neighbour.
+const NOISE_MAX_KM: f64 = 2.0;
 
 /// Every pass with its closest approach in `from_ns..to_ns`, give or take `TOLERANCE_NS`, ordered
-/// by pair and time. Tracks must be as `track::tracks` makes them.
-pub fn find_passes(tracks: &[Track<'_>], from_ns: i64, to_ns: i64, limits: &Limits) -> Vec<Pass> {
+/// by pair and time. Samples must be sorted as `track::sort` does.
+pub fn find_passes(samples: &[Sample], from_ns: i64, to_ns: i64, limits: &Limits) -> Vec<Pass> {
+    let tracks = tracks(samples, &limits.track);
     let (first, last) = (from_ns - TOLERANCE_NS, to_ns + TOLERANCE_NS);
+    let half_s = (STEP_NS / 2 + TOLERANCE_NS) as f64 / SECOND_NS as f64;
     let mut passes = Vec::new();
+    let (mut movers, mut of) = (Vec::new(), Vec::new());
     // Steps lie at fixed times, so that neighbouring windows see the same ones.
     let mut start = first.div_euclid(STEP_NS) * STEP_NS;
     while start < last {
-        for (a, b) in neighbours(tracks, start, limits) {
-            let pass = closest_approach(&tracks[a], &tracks[b], start, limits);
-            passes.extend(pass.filter(|pass| (first..last).contains(&pass.tca_ns)));
+        movers.clear();
+        of.clear();
+        for track in &tracks {
+            if let Some(mover) = mover(track, start, &limits.track) {
+                movers.push(mover);
+                of.push(track);
+            }
         }
+        sweep(&movers, half_s, limits.miss_distance_max_km, |a, b| {
+            if of[a].object_id() != of[b].object_id() {
+                let pass = closest_approach(of[a], of[b], start, limits);
+                passes.extend(pass.filter(|pass| (first..last).contains(&pass.tca_ns)));
+            }
+        });
         start += STEP_NS;
     }
     passes.sort_by_key(|pass| (pass.primary_id, pass.secondary_id, pass.tca_ns));
@@ -81,60 +107,22 @@ pub fn find_passes(tracks: &[Track<'_>], from_ns: i64, to_ns: i64, limits: &Limi
     passes
 }
 
-/// An object in the middle of a step.
-struct Place {
-    track: usize,
-    position: Vector,
-    velocity: Vector,
-}
-
-/// Pairs of tracks that may pass within the miss distance in a step, lower object first.
-fn neighbours(tracks: &[Track<'_>], start_ns: i64, limits: &Limits) -> Vec<(usize, usize)> {
-    let mut places: Vec<Place> = (0..tracks.len())
-        .filter_map(|track| place(track, &tracks[track], start_ns, &limits.track))
-        .collect();
-    places.sort_by(|a, b| a.position[0].total_cmp(&b.position[0]).then(a.track.cmp(&b.track)));
-    let half_s = (STEP_NS / 2 + TOLERANCE_NS) as f64 / SECOND_NS as f64;
-    let speed_max = places.iter().map(|place| place.velocity[0].abs()).fold(0.0, f64::max);
-    let reach_km = limits.miss_distance_max_km + STRAIGHT_KM + 2.0 * speed_max * half_s;
-    let mut pairs = Vec::new();
-    for (at, a) in places.iter().enumerate() {
-        for b in &places[at + 1..] {
-            if b.position[0] - a.position[0] > reach_km {
-                break;
-            }
-            if tracks[a.track].object_id() != tracks[b.track].object_id()
-                && may_meet(a, b, half_s, limits.miss_distance_max_km + STRAIGHT_KM)
-            {
-                pairs.push((a.track.min(b.track), a.track.max(b.track)));
-            }
-        }
-    }
-    pairs
-}
-
-/// Where a track's object is in the middle of a step, if it is known anywhere in the step.
-fn place(track: usize, of: &Track<'_>, start_ns: i64, limits: &TrackLimits) -> Option<Place> {
-    let (first, last) = of.domain_ns(limits);
+/// A track's object in the middle of a step, if it is known anywhere in the step.
+fn mover(track: &Track<'_>, start_ns: i64, limits: &TrackLimits) -> Option<Mover> {
+    let (first, last) = track.domain_ns(limits);
     let end_ns = start_ns + STEP_NS;
     if last < start_ns - TOLERANCE_NS || first > end_ns + TOLERANCE_NS {
         return None;
     }
     let middle = start_ns + STEP_NS / 2;
     let known = middle.clamp(first, last);
-    let (position, velocity) = of.motion(known, limits)?.position.at(0.0);
+    let sight = track.sight(known, limits)?;
     let ahead_s = (middle - known) as f64 / SECOND_NS as f64;
-    Some(Place { track, position: plus_scaled(position, velocity, ahead_s), velocity })
-}
-
-/// Whether two straight paths come within `distance_km` at most `half_s` before or after.
-fn may_meet(a: &Place, b: &Place, half_s: f64, distance_km: f64) -> bool {
-    let apart = minus(b.position, a.position);
-    let closing = minus(b.velocity, a.velocity);
-    let square_speed = dot(closing, closing);
-    let time = if square_speed > 0.0 { -dot(apart, closing) / square_speed } else { 0.0 };
-    let nearest = plus_scaled(apart, closing, time.clamp(-half_s, half_s));
-    dot(nearest, nearest) <= distance_km * distance_km
+    Some(Mover {
+        position: plus_scaled(sight.position, sight.velocity, ahead_s),
+        velocity: sight.velocity,
+        slack_km: STRAIGHT_KM + sight.noise_km.min(NOISE_MAX_KM),
+    })
 }
 
 /// The pass of two objects in a step, if their distance has its minimum there and it counts.
@@ -166,28 +154,25 @@ fn closest_approach(a: &Track<'_>, b: &Track<'_>, start_ns: i64, limits: &Limits
 /// When the distance of two motions stops shrinking between two times, to a nanosecond; none if it
 /// does not change from shrinking to growing in between (identical motions never do).
 fn minimum(pair: &(Motion, Motion), low_ns: i64, high_ns: i64) -> Option<i64> {
-    let origin_ns = pair.0.origin_ns;
-    let seconds = |time_ns: i64| (time_ns - origin_ns) as f64 / SECOND_NS as f64;
-    let slope = |time: f64| {
-        let (a, b) = (pair.0.position.at(time), pair.1.position.at(time));
-        dot(minus(b.0, a.0), minus(b.1, a.1))
+    let shrinks = |time_ns: i64| {
+        let (a, b) = (pair.0.at(time_ns), pair.1.at(time_ns));
+        dot(minus(b.0, a.0), minus(b.1, a.1)) < 0.0
     };
-    let (mut low, mut high) = (seconds(low_ns), seconds(high_ns));
-    let crosses = slope(low) < 0.0 && slope(high) >= 0.0;
+    let (mut low, mut high) = (low_ns, high_ns);
+    let crosses = shrinks(low) && !shrinks(high);
     if !crosses {
         return None;
     }
-    // Halving is slow and cannot fail; a step of four seconds takes 36 rounds to a tenth of a
-    // nanosecond.
-    while high - low > 1e-10 {
-        let middle = low + (high - low) / 2.0;
-        if slope(middle) < 0.0 {
+    // Halving is slow and cannot fail; a step of four seconds takes 32 rounds.
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if shrinks(middle) {
             low = middle;
         } else {
             high = middle;
         }
     }
-    Some(origin_ns + (high * SECOND_NS as f64).round() as i64)
+    Some(high)
 }
 
 fn measure(
@@ -197,33 +182,37 @@ fn measure(
     tca_ns: i64,
     limits: &Limits,
 ) -> Option<Pass> {
-    let time = (tca_ns - pair.0.origin_ns) as f64 / SECOND_NS as f64;
-    let position_km = pair.0.position.at(time).0;
-    let miss = minus(pair.1.position.at(time).0, position_km);
-    let velocity = pair.0.velocity.at(time).0;
+    let (primary, secondary) = (known(&pair.0, tca_ns), known(&pair.1, tca_ns));
+    let miss = minus(secondary.position_km, primary.position_km);
     let miss_distance_km = norm(miss);
-    let relative_speed_km_s = norm(minus(pair.1.velocity.at(time).0, velocity));
+    let relative_speed_km_s = norm(minus(secondary.velocity_km_s, primary.velocity_km_s));
     let counts = miss_distance_km <= limits.miss_distance_max_km
         && relative_speed_km_s >= limits.companion_speed_km_s;
     if !counts {
         return None;
     }
-    let ids = |track: &Track<'_>, motion: &Motion| -> Vec<String> {
-        motion.samples.iter().map(|at| track.observation_id(*at).to_owned()).collect()
-    };
-    let mut observation_ids = ids(a, &pair.0);
-    observation_ids.extend(ids(b, &pair.1));
-    observation_ids.sort_unstable();
+    let reach = &limits.track.reach;
+    let used = |track: &Track<'_>, motion: &Motion| track.within_reach(motion.origin_ns, reach);
     Some(Pass {
         primary_id: a.object_id(),
         secondary_id: b.object_id(),
         tca_ns,
         miss_distance_km,
         relative_speed_km_s,
-        miss_rtn_km: radial_transverse_normal(position_km, velocity, miss),
-        position_km,
-        observation_ids,
+        miss_rtn_km: radial_transverse_normal(primary.position_km, primary.velocity_km_s, miss),
+        primary,
+        secondary,
+        used: used(a, &pair.0).chain(used(b, &pair.1)).collect(),
     })
+}
+
+fn known(motion: &Motion, time_ns: i64) -> Known {
+    Known {
+        position_km: motion.at(time_ns).0,
+        velocity_km_s: motion.velocity_at(time_ns),
+        sigma_km: motion.sigma_km_at(time_ns),
+        observed_ns: motion.newest_ns,
+    }
 }
 
 #[cfg(test)]

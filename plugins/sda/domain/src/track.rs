@@ -1,25 +1,18 @@
-//! What is known of one object without a gap, and how it moves around a time.
+//! What is known of one object without a gap: where it can be told, and how it moves there.
 //!
-//! Observations of all sensors are one track, in order of time. Motion is a polynomial through the
-//! positions of six of them that lie nearest and not too close to each other (two that nearly
-//! coincide say nothing new, and their noise would be blown up). With three to five it has a lower
-//! degree; with two it is the cubic that also has their velocities; from one nothing follows.
-//! Which ones are chosen depends on the time and on the observations within reach of it alone, so
-//! two windows or cells that both hold these compute the same bits.
+//! Observations of all sensors are one track, in order of time. What is told of a time depends on
+//! that time and on the observations within reach of it alone, so two windows or cells that both
+//! hold these compute the same bits.
 
-use crate::Observation;
-use crate::curve::{Curve, POINTS_MAX};
-use crate::time::SECOND_NS;
-use crate::vector::Vector;
+use crate::vector::{Vector, dot, minus, plus_scaled};
+use crate::{Motion, Reach, Sample};
 
 /// How observations are joined to tracks.
 #[derive(Clone, Copy, Debug)]
 pub struct TrackLimits {
-    /// No observation further than this from a time is used for it.
-    pub reach_ns: i64,
-    /// Observations that are used together are at least this far apart.
-    pub spacing_min_ns: i64,
-    /// A longer silence ends a track.
+    /// Which observations are fused.
+    pub reach: Reach,
+    /// A longer silence ends a track. At most the reach.
     pub gap_max_ns: i64,
     /// How far before its first and behind its last observation a track reaches. At most half of
     /// `gap_max_ns`, so that two tracks of an object never overlap.
@@ -27,48 +20,64 @@ pub struct TrackLimits {
 }
 
 /// Observations of one object in order of time, without a gap; never empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Track<'a> {
-    object_id: u32,
-    samples: Vec<&'a Observation>,
+    /// Where they begin among all samples.
+    first: usize,
+    samples: &'a [Sample],
 }
 
-/// How an object moves around a time.
-#[derive(Clone, Debug)]
-pub struct Motion {
-    /// The time around which it holds.
-    pub origin_ns: i64,
-    /// Position against seconds from the origin; its derivative is the motion's true velocity.
-    pub position: Curve,
-    /// Measured velocity against seconds from the origin.
-    pub velocity: Curve,
-    /// Which samples it rests on, ascending.
-    pub samples: Vec<usize>,
+/// Where an object is at a time, as well as two observations tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight {
+    pub position: Vector,
+    pub velocity: Vector,
+    /// What the two observations may be off.
+    pub noise_km: f64,
 }
 
-/// Sorts observations by object, time, accuracy and id, keeps the best of those at one and the same
-/// time, and cuts where there is a gap.
-pub fn tracks<'a>(mut observations: Vec<&'a Observation>, limits: &TrackLimits) -> Vec<Track<'a>> {
-    observations.sort_by(|a, b| {
-        let order = (a.object_id, a.time_ns).cmp(&(b.object_id, b.time_ns));
-        order.then(a.sigma_km.total_cmp(&b.sigma_km)).then_with(|| a.id.cmp(&b.id))
-    });
-    observations.dedup_by(|b, a| (a.object_id, a.time_ns) == (b.object_id, b.time_ns));
-    observations
+/// The Earth's pull, km^3/s^2.
+const PULL: f64 = 398_600.8;
+
+/// Beyond how many deviations nothing is expected.
+const DEVIATIONS: f64 = 6.0;
+
+/// Sorts observations by object and time. Those of one object at one time follow by their numbers,
+/// so that sums over them are the same whatever the order of arrival.
+pub fn sort(samples: &mut [Sample]) {
+    samples.sort_unstable_by(order);
+}
+
+/// The order in which `tracks` needs samples.
+pub fn order(a: &Sample, b: &Sample) -> std::cmp::Ordering {
+    let by_object_and_time = (a.object_id, a.time_ns).cmp(&(b.object_id, b.time_ns));
+    by_object_and_time.then_with(|| {
+        let parts = |sample: &Sample| {
+            let ([x, y, z], [u, v, w]) = (sample.position_km, sample.velocity_km_s);
+            [sample.sigma_km, x, y, z, u, v, w]
+        };
+        let mut each = parts(a).into_iter().zip(parts(b)).map(|(a, b)| a.total_cmp(&b));
+        each.find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    })
+}
+
+/// Cuts samples, sorted as `sort` does, where the object changes or there is a gap.
+pub fn tracks<'a>(samples: &'a [Sample], limits: &TrackLimits) -> Vec<Track<'a>> {
+    let mut first = 0;
+    samples
         .chunk_by(|a, b| a.object_id == b.object_id && b.time_ns - a.time_ns <= limits.gap_max_ns)
-        .map(|samples| Track { object_id: samples[0].object_id, samples: samples.to_vec() })
+        .map(|samples| {
+            let track = Track { first, samples };
+            first += samples.len();
+            track
+        })
         .collect()
 }
 
-impl Track<'_> {
+impl<'a> Track<'a> {
     /// Catalogue number.
     pub fn object_id(&self) -> u32 {
-        self.object_id
-    }
-
-    /// The id of one of its observations.
-    pub fn observation_id(&self, sample: usize) -> &str {
-        &self.samples[sample].id
+        self.samples[0].object_id
     }
 
     /// The first and the last time for which it says where the object is.
@@ -78,151 +87,124 @@ impl Track<'_> {
         (first - limits.extrapolation_ns, last + limits.extrapolation_ns)
     }
 
-    /// How the object moves around a time of the domain; none if fewer than two observations can
-    /// be used for it.
-    pub fn motion(&self, time_ns: i64, limits: &TrackLimits) -> Option<Motion> {
-        let samples = self.nearest(time_ns, limits);
-        let mut times = [0.0; POINTS_MAX];
-        let mut positions: [Vector; POINTS_MAX] = [[0.0; 3]; POINTS_MAX];
-        let mut velocities = positions;
-        for (at, sample) in samples.iter().enumerate() {
-            let observation = self.samples[*sample];
-            times[at] = (observation.time_ns - time_ns) as f64 / SECOND_NS as f64;
-            positions[at] = observation.position_km;
-            velocities[at] = observation.velocity_km_s;
-        }
-        let count = samples.len();
-        let position = match count {
-            0 | 1 => return None,
-            2 => Curve::hermite(
-                [times[0], times[1]],
-                [positions[0], positions[1]],
-                [velocities[0], velocities[1]],
-            ),
-            _ => Curve::through(&times[..count], &positions[..count]),
-        };
-        let velocity = Curve::through(&times[..count], &velocities[..count]);
-        Some(Motion { origin_ns: time_ns, position, velocity, samples })
+    /// Which of all samples lie within reach of a time.
+    pub fn within_reach(&self, time_ns: i64, reach: &Reach) -> std::ops::Range<usize> {
+        let (from, to) = (time_ns - reach.reach_ns, time_ns + reach.reach_ns);
+        let start = self.samples.partition_point(|sample| sample.time_ns < from);
+        let end = self.samples.partition_point(|sample| sample.time_ns <= to);
+        self.first + start..self.first + end
     }
 
-    /// Up to six samples, the nearest first taken, those too close to one taken left out.
-    fn nearest(&self, time_ns: i64, limits: &TrackLimits) -> Vec<usize> {
-        let distance = |sample: usize| (self.samples[sample].time_ns - time_ns).abs();
-        let mut right = self.samples.partition_point(|sample| sample.time_ns < time_ns);
-        let mut left = right.checked_sub(1);
-        let mut taken: Vec<usize> = Vec::with_capacity(POINTS_MAX);
-        while taken.len() < POINTS_MAX {
-            let next = match (left, right < self.samples.len()) {
-                (None, false) => break,
-                (Some(before), true) if distance(before) <= distance(right) => before,
-                (Some(before), false) => before,
-                (_, true) => right,
-            };
-            if distance(next) > limits.reach_ns {
-                break;
-            }
-            if next == right {
+    /// How the object moves around a time of the domain; none if it was seen at fewer than two
+    /// moments within reach.
+    pub fn motion(&self, time_ns: i64, limits: &TrackLimits) -> Option<Motion> {
+        let used = self.within_reach(time_ns, &limits.reach);
+        let samples = &self.samples[used.start - self.first..used.end - self.first];
+        Motion::fit(samples, time_ns, &limits.reach)
+    }
+
+    /// Where the object is at a time of the domain, to a few metres beside the noise: from an
+    /// observation on either side, far enough apart, and the Earth's pull in between.
+    pub(crate) fn sight(&self, time_ns: i64, limits: &TrackLimits) -> Option<Sight> {
+        let samples = self.samples;
+        let behind = samples.partition_point(|sample| sample.time_ns < time_ns);
+        let mut right = behind.clamp(1, samples.len().max(2) - 1);
+        let mut left = right - 1;
+        while samples.get(right)?.time_ns - samples[left].time_ns < limits.reach.spacing_min_ns {
+            if right + 1 < samples.len() {
                 right += 1;
             } else {
-                left = next.checked_sub(1);
-            }
-            let apart = |other: &usize| {
-                let gap = self.samples[*other].time_ns - self.samples[next].time_ns;
-                gap.abs() >= limits.spacing_min_ns
-            };
-            if taken.iter().all(apart) {
-                taken.push(next);
+                left = left.checked_sub(1)?;
             }
         }
-        taken.sort_unstable();
-        taken
+        let (a, b) = (&samples[left], &samples[right]);
+        let seconds = |from: i64, to: i64| (to - from) as f64 / 1e9;
+        let (width, time) = (seconds(a.time_ns, b.time_ns), seconds(a.time_ns, time_ns));
+        let chord = minus(b.position_km, a.position_km).map(|part| part / width);
+        let square = dot(a.position_km, a.position_km).max(1.0);
+        let fall = -PULL / (square * square.sqrt());
+        let half = fall * 0.5 * time * (time - width);
+        let straight = plus_scaled(a.position_km, chord, time);
+        Some(Sight {
+            position: plus_scaled(straight, a.position_km, half),
+            velocity: plus_scaled(chord, a.position_km, fall * (time - width * 0.5)),
+            noise_km: DEVIATIONS * (a.sigma_km + b.sigma_km),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::SECOND_NS;
+    use crate::vector::norm;
 
-    pub(crate) const LIMITS: TrackLimits = TrackLimits {
-        reach_ns: 20 * SECOND_NS,
-        spacing_min_ns: 2 * SECOND_NS,
+    const LIMITS: TrackLimits = TrackLimits {
+        reach: Reach { reach_ns: 20 * SECOND_NS, spacing_min_ns: 2 * SECOND_NS },
         gap_max_ns: 12 * SECOND_NS,
         extrapolation_ns: 4 * SECOND_NS,
     };
 
-    fn observation(object_id: u32, seconds: f64, sigma_km: f64, id: &str) -> Observation {
+    /// Seen on a circle of 7000 km.
+    fn sample(object_id: u32, seconds: f64, sigma_km: f64) -> Sample {
         let time_ns = (seconds * 1e9) as i64;
-        let (sine, cosine) = (seconds * 0.00107).sin_cos();
+        let rate = (PULL / 7000_f64.powi(3)).sqrt();
+        let (sine, cosine) = (seconds * rate).sin_cos();
         let position_km = [7000.0 * cosine, 7000.0 * sine, 0.0];
-        let velocity_km_s = [-7.49 * sine, 7.49 * cosine, 0.0];
-        Observation { object_id, time_ns, position_km, velocity_km_s, sigma_km, id: id.to_owned() }
+        let velocity_km_s = [-7000.0 * rate * sine, 7000.0 * rate * cosine, 0.0];
+        Sample { object_id, time_ns, position_km, velocity_km_s, sigma_km }
     }
 
-    fn regular(seconds: &[f64]) -> Vec<Observation> {
-        seconds.iter().map(|time| observation(5, *time, 0.01, &format!("o{time}"))).collect()
-    }
-
-    fn error_km(track: &Track<'_>, seconds: f64) -> f64 {
-        let truth = observation(5, seconds, 0.0, "").position_km;
-        let motion = track.motion((seconds * 1e9) as i64, &LIMITS).unwrap();
-        crate::vector::norm(crate::vector::minus(motion.position.at(0.0).0, truth))
+    fn regular(seconds: &[f64]) -> Vec<Sample> {
+        seconds.iter().map(|time| sample(5, *time, 0.01)).collect()
     }
 
     #[test]
-    fn motion_between_observations_is_right_to_less_than_a_millimetre() {
-        let all = regular(&[0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0]);
-        let found = tracks(all.iter().collect(), &LIMITS);
-        for tenth in -20..300 {
-            let error = error_km(&found[0], f64::from(tenth) / 10.0);
-            assert!(error < 1e-7, "{tenth}: {error}");
+    fn a_sight_is_right_to_metres_between_and_beside_observations() {
+        let all = regular(&[0.0, 0.5, 1.0, 10.0, 14.0, 14.1, 18.0]);
+        let track = tracks(&all, &LIMITS)[0];
+        for tenth in -40..220 {
+            let seconds = f64::from(tenth) / 10.0;
+            let truth = sample(5, seconds, 0.01);
+            let sight = track.sight((seconds * 1e9) as i64, &LIMITS).unwrap();
+            let off = norm(minus(sight.position, truth.position_km));
+            let faster = norm(minus(sight.velocity, truth.velocity_km_s));
+            assert!(off < 0.01 && faster < 0.002, "{seconds}: {off} {faster}");
+        }
+        for few in [&all[..1], &all[..3]] {
+            assert!(tracks(few, &LIMITS)[0].sight(0, &LIMITS).is_none());
         }
     }
 
     #[test]
-    fn fewer_observations_do_with_less_accuracy() {
-        for (count, bound_km) in [(5, 1e-7), (4, 1e-6), (3, 1e-4), (2, 1e-3)] {
-            let all = regular(&[0.0, 4.0, 8.0, 12.0, 16.0][..count]);
-            let found = tracks(all.iter().collect(), &LIMITS);
-            let error = error_km(&found[0], 1.7);
-            assert!(error < bound_km, "{count}: {error}");
-        }
-        let one = regular(&[0.0]);
-        let found = tracks(one.iter().collect(), &LIMITS);
-        assert!(found[0].motion(0, &LIMITS).is_none());
+    fn what_is_used_lies_within_reach_and_is_named_by_its_place_among_all() {
+        let mut all = regular(&[0.0, 4.0, 8.0, 12.0, 20.0, 28.0, 32.0]);
+        all.push(sample(4, 8.0, 0.01));
+        sort(&mut all);
+        let found = tracks(&all, &LIMITS);
+        assert_eq!((found[0].object_id(), found[1].object_id()), (4, 5));
+        assert_eq!(found[1].within_reach(8 * SECOND_NS, &LIMITS.reach), 1..7);
+        assert_eq!(found[1].within_reach(-2 * SECOND_NS, &LIMITS.reach), 1..5);
+        assert!(found[1].motion(8 * SECOND_NS, &LIMITS).is_some());
+        assert!(found[0].motion(8 * SECOND_NS, &LIMITS).is_none());
     }
 
     #[test]
-    fn the_six_nearest_are_used_and_none_too_close_to_another() {
-        let all = regular(&[0.0, 4.0, 4.5, 8.0, 9.9, 12.0, 16.0, 20.0, 24.0, 28.0]);
-        let found = tracks(all.iter().collect(), &LIMITS);
-        let motion = found[0].motion(13 * SECOND_NS, &LIMITS).unwrap();
-        let ids: Vec<&str> =
-            motion.samples.iter().map(|sample| found[0].observation_id(*sample)).collect();
-        assert_eq!(ids, ["o4.5", "o9.9", "o12", "o16", "o20", "o24"]);
-        let motion = found[0].motion(-2 * SECOND_NS, &LIMITS).unwrap();
-        assert_eq!(motion.samples, [0, 1, 3, 5, 6], "nothing beyond the reach");
-    }
-
-    #[test]
-    fn tracks_are_the_same_whatever_the_order_of_arrival() {
+    fn the_order_of_arrival_does_not_matter() {
         let mut all = regular(&[0.0, 4.0, 8.0]);
-        all.push(observation(5, 4.0, 0.001, "better"));
-        all.push(observation(5, 8.0, 0.01, "a"));
-        all.push(observation(4, 8.0, 0.01, "other"));
-        let mut backwards: Vec<&Observation> = all.iter().collect();
-        backwards.reverse();
-        for order in [all.iter().collect(), backwards] {
-            let found = tracks(order, &LIMITS);
-            assert_eq!((found[0].object_id(), found[1].object_id()), (4, 5));
-            let ids: Vec<&str> = (0..3).map(|sample| found[1].observation_id(sample)).collect();
-            assert_eq!(ids, ["o0", "better", "a"]);
-        }
+        all.push(sample(5, 4.0, 0.001));
+        all.push(Sample { velocity_km_s: [0.0; 3], ..sample(5, 4.0, 0.01) });
+        let mut backwards: Vec<Sample> = all.iter().rev().copied().collect();
+        sort(&mut all);
+        sort(&mut backwards);
+        assert_eq!(all, backwards);
+        assert_eq!(all[1].sigma_km, 0.001);
     }
 
     #[test]
     fn a_gap_ends_a_track_and_nothing_is_said_beyond_its_reach() {
         let all = regular(&[0.0, 4.0, 30.0, 34.0]);
-        let found = tracks(all.iter().collect(), &LIMITS);
+        let found = tracks(&all, &LIMITS);
         let domains: Vec<(i64, i64)> = found.iter().map(|track| track.domain_ns(&LIMITS)).collect();
         let seconds = |a: i64, b: i64| (a * SECOND_NS, b * SECOND_NS);
         assert_eq!(domains, [seconds(-4, 8), seconds(26, 38)]);

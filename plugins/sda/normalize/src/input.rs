@@ -5,7 +5,7 @@
 use crate::Config;
 use pawl_sdk::{PRIORITY_DEFAULT, Rejection};
 use sda_domain::vector::{Vector, norm};
-use sda_domain::{Observation, time};
+use sda_domain::{Sample, time};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ const SCHEMA_VERSION: u64 = 1;
 pub(crate) struct Input<'a> {
     schema_version: u64,
     #[serde(borrow)]
-    observation_id: Cow<'a, str>,
+    pub observation_id: Cow<'a, str>,
     #[serde(borrow)]
     sensor_id: Cow<'a, str>,
     #[serde(borrow)]
@@ -60,8 +60,8 @@ impl<'a> Input<'a> {
         Ok(read?)
     }
 
-    /// The observation and its priority, if all of it is possible.
-    pub(crate) fn check(self, limits: &Config) -> Result<(Observation, u8), Rejection> {
+    /// What was measured, and its priority, if all of it is possible.
+    pub(crate) fn check(&self, limits: &Config) -> Result<(Sample, u8), Rejection> {
         self.check_words(limits)?;
         let object_id = u32::try_from(self.object_id)
             .map_err(|_| out_of_range("object_id", "an unsigned number of 32 bits"))?;
@@ -86,15 +86,8 @@ impl<'a> Input<'a> {
         }
         let priority = u8::try_from(self.priority.unwrap_or(i64::from(PRIORITY_DEFAULT)))
             .map_err(|_| out_of_range("priority", "0 to 255"))?;
-        let observation = Observation {
-            object_id,
-            time_ns,
-            position_km: self.position_km,
-            velocity_km_s: self.velocity_km_s,
-            sigma_km,
-            id: self.observation_id.into_owned(),
-        };
-        Ok((observation, priority))
+        let (position_km, velocity_km_s) = (self.position_km, self.velocity_km_s);
+        Ok((Sample { object_id, time_ns, position_km, velocity_km_s, sigma_km }, priority))
     }
 
     fn check_words(&self, limits: &Config) -> Result<(), Rejection> {
@@ -130,23 +123,28 @@ mod tests {
         "frame":"TEME","position_km":[7000.1,-0.5,3],"velocity_km_s":[0,7.5,0.1],
         "position_sigma_km":0.01}"#;
 
-    fn read(text: &str) -> Result<(Observation, u8), String> {
+    fn read(text: &str) -> Result<(Sample, u8, String), String> {
         Input::read(text.as_bytes())
-            .and_then(|input| input.check(&Config::default()))
+            .and_then(|input| {
+                let (sample, priority) = input.check(&Config::default())?;
+                Ok((sample, priority, input.observation_id.into_owned()))
+            })
             .map_err(|rejection| rejection.kind)
     }
 
     #[test]
     fn a_good_observation_keeps_every_digit() {
-        let (observation, priority) = read(GOOD).unwrap();
-        assert_eq!(observation.object_id, 270_387);
-        assert_eq!(observation.time_ns, 1_234_284_959_795_784_100);
-        assert_eq!(observation.position_km, [7000.1, -0.5, 3.0]);
-        assert_eq!((observation.id.as_str(), priority), ("s01-7-1", 128));
+        let (sample, priority, id) = read(GOOD).unwrap();
+        assert_eq!(sample.object_id, 270_387);
+        assert_eq!(sample.time_ns, 1_234_284_959_795_784_100);
+        assert_eq!(sample.position_km, [7000.1, -0.5, 3.0]);
+        assert_eq!((id.as_str(), priority), ("s01-7-1", 128));
         let escaped =
             GOOD.replace("s01-7-1", r"\u0073 \n").replace('}', r#","priority":255,"x":1}"#);
-        let (observation, priority) = read(&escaped).unwrap();
-        assert_eq!((observation.id.as_str(), priority), ("s \n", 255));
+        let (_, priority, id) = read(&escaped).unwrap();
+        assert_eq!((id.as_str(), priority), ("s \n", 255));
+        let high = GOOD.replace("270387", "4294967295");
+        assert_eq!(read(&high).unwrap().0.object_id, u32::MAX);
     }
 
     #[test]

@@ -13,18 +13,25 @@
 //! | `id_bytes_max` | 256 | longest `observation_id` |
 //!
 //! An emission has the id `observation_id`, the object id as key, and as event time the
-//! millisecond in which `observed_at` lies.
+//! millisecond in which `observed_at` lies. Where the record was read (the header `pawl-origin`,
+//! which the host makes up) goes on with it, so that an alert can be traced.
 
 mod input;
 
 use input::Input;
 use pawl_sdk::prelude::*;
 use sda_domain::cells::SPEED_MAX_KM_S;
-use sda_domain::time;
+use sda_domain::{Observation, time};
+use std::fmt::Write;
+
+/// The host's word for where a record was read: `topic/partition/offset`.
+const ORIGIN: &str = "pawl-origin";
 
 /// The operator.
 pub struct Normalize {
     limits: Config,
+    value: Vec<u8>,
+    key: String,
 }
 
 /// Bounds within which numbers are believed.
@@ -70,8 +77,8 @@ impl Config {
             return Err("sigma_km_max should be above 0".to_owned());
         }
         match self.id_bytes_max {
-            1..=65_536 => Ok(()),
-            _ => Err("id_bytes_max should be between 1 and 65536".to_owned()),
+            1..=65_000 => Ok(()),
+            _ => Err("id_bytes_max should be between 1 and 65000".to_owned()),
         }
     }
 }
@@ -83,16 +90,23 @@ impl Operator for Normalize {
 
     fn configure(config: Config) -> Result<(Self, Wiring), String> {
         config.check()?;
-        Ok((Self { limits: config }, Wiring::to("observations")))
+        let operator = Self { limits: config, value: Vec::new(), key: String::new() };
+        Ok((operator, Wiring::to("observations").wants(ORIGIN)))
     }
 
     fn process(&mut self, record: Record<'_>, out: &mut Emitter<'_>) -> Result<(), Rejection> {
         let input = Input::read(record.value().unwrap_or_default())?;
-        let (observation, priority) = input.check(&self.limits)?;
-        out.emit(observation.encode())
-            .id(&observation.id)
-            .key(observation.object_id.to_string())
-            .event_time(time::floor_to_ms(observation.time_ns))
+        let (sample, priority) = input.check(&self.limits)?;
+        let origin = std::str::from_utf8(record.header(0).unwrap_or_default()).unwrap_or_default();
+        let id = &*input.observation_id;
+        self.value.clear();
+        Observation { sample, id, origin }.encode(&mut self.value);
+        self.key.clear();
+        write!(self.key, "{}", sample.object_id).expect("writing to a string does not fail");
+        out.emit(&self.value)
+            .id(id)
+            .key(&self.key)
+            .event_time(time::floor_to_ms(sample.time_ns))
             .priority(priority);
         Ok(())
     }

@@ -15,6 +15,8 @@ const NO_TIME: i64 = i64::MIN;
 pub struct Report {
     /// Sorted.
     pub alerts: Vec<String>,
+    /// The header of each alert, in the order in which they were emitted.
+    pub lineages: Vec<String>,
     /// Kinds of the rejections, in order.
     pub dead: Vec<String>,
     pub duplicates: u64,
@@ -30,6 +32,8 @@ pub struct Host {
     encounter: Node<Encounter>,
     disorder_ms: i64,
     newest_ms: i64,
+    /// Where the next line stands.
+    offset: u64,
     ids: BTreeSet<Vec<u8>>,
     report: Report,
 }
@@ -105,6 +109,7 @@ impl Host {
             encounter: Node::new(),
             disorder_ms,
             newest_ms: NO_TIME,
+            offset: 0,
             ids: BTreeSet::new(),
             report: Report::default(),
         }
@@ -112,8 +117,14 @@ impl Host {
 
     /// One line from outside.
     pub fn give(&mut self, line: &[u8]) {
-        let input =
-            Batch { keys: row(b""), values: row(line), event_times: vec![0], ..Batch::default() };
+        let origin = format!("observations/0/{}", self.offset);
+        self.offset += 1;
+        let input = Batch {
+            keys: row(b""),
+            values: row(line),
+            event_times: vec![0],
+            headers: vec![row(origin.as_bytes())],
+        };
         let outcome = self.normalize.process(input);
         self.report.dead.extend(outcome.rejections.into_iter().map(|(_, why)| why.kind));
         if outcome.emissions.is_empty() {
@@ -162,8 +173,10 @@ impl Host {
         let (alerts, _) = self.encounter.advance(watermark);
         for at in 0..alerts.len() {
             assert_eq!(alerts.keys.get(at), alerts.ids.get(at));
-            let text = String::from_utf8(alerts.values.get(at).unwrap().to_vec()).unwrap();
-            self.report.alerts.push(text);
+            let text =
+                |column: &ByteColumn| String::from_utf8(column.get(at).unwrap().to_vec()).unwrap();
+            self.report.alerts.push(text(&alerts.values));
+            self.report.lineages.push(text(&alerts.headers[0]));
         }
     }
 }

@@ -6,6 +6,7 @@ mod host;
 
 use host::{Host, Report};
 use pawl_sensors::{Line, SensorOptions, collision_2009, make_observations, time};
+use sda_domain::probability::{Object, foster, isotropic};
 
 fn options() -> SensorOptions {
     SensorOptions {
@@ -54,12 +55,54 @@ fn the_2009_collision_is_one_alert_right_to_a_millimetre_and_ten_microseconds() 
 }
 
 #[test]
-fn duplicates_and_disorder_change_no_byte_of_the_alert() {
+fn an_alert_says_how_probable_how_old_and_from_which_lines_of_the_log() {
+    // So uncertain that 698 metres are not out of the question.
+    let noisy = SensorOptions { noise_sigma_km: 0.1, ..options() };
+    let report = run(&noisy);
+    let alert: serde_json::Value = serde_json::from_str(&report.alerts[0]).unwrap();
+    assert_eq!(
+        (&alert["pc_method"], &alert["pc_demonstration"]),
+        (&"FOSTER-1992".into(), &true.into())
+    );
+    let number = |name: &str| alert[name].as_f64().unwrap();
+    // The same from what the alert prints: a miss across the relative velocity.
+    let object = |z, velocity_km_s, sigma_km| Object {
+        position_km: [0.0, 0.0, z],
+        velocity_km_s,
+        covariance_km2: isotropic(sigma_km),
+    };
+    let primary = object(0.0, [0.0; 3], number("primary_sigma_km"));
+    let miss_km = number("miss_distance_km");
+    let secondary = object(miss_km, [1.0, 0.0, 0.0], number("secondary_sigma_km"));
+    let again = foster(&primary, &secondary, number("hard_body_radius_m") / 1000.0).unwrap();
+    assert!(
+        again > 0.0 && (number("pc") - again).abs() <= 1e-5 * again,
+        "{} {again:e}",
+        number("pc")
+    );
+    for age in ["primary_covariance_age_s", "secondary_covariance_age_s"] {
+        assert!(number(age).abs() <= 20.0, "{age}: {}", number(age));
+    }
+    let lines = lines(&noisy);
+    let lineage: Vec<serde_json::Value> = serde_json::from_str(&report.lineages[0]).unwrap();
+    let ids = alert["observation_ids"].as_array().unwrap();
+    assert_eq!(lineage.len(), ids.len());
+    for (origin, id) in lineage.iter().zip(ids) {
+        assert_eq!((&origin["topic"], &origin["partition"]), (&"observations".into(), &0.into()));
+        let offset = origin["offset"].as_u64().unwrap() as usize;
+        let read: serde_json::Value = serde_json::from_slice(&lines[offset].value).unwrap();
+        assert_eq!((id, &read["observation_id"]), (&origin["observation_id"], id));
+    }
+}
+
+#[test]
+fn duplicates_and_disorder_change_no_byte_of_the_alert_though_they_change_its_lineage() {
     let calm = run(&options());
     for disorder_s in [1, 20, 60] {
         let troubled = SensorOptions { disorder_s, duplicate_share: 0.2, ..options() };
         let report = run(&troubled);
         assert_eq!(report.alerts, calm.alerts);
+        assert_ne!(report.lineages, calm.lineages);
         assert!(report.duplicates > 50 && report.late == 0);
     }
 }

@@ -2,7 +2,7 @@
 //! observations alone, for pipelines of one's own.
 
 use crate::failure;
-use crate::out::Out;
+use crate::out::{Out, note};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use pawl_sensors::SensorOptions;
@@ -27,6 +27,24 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Observations(Observations),
+    Compare(Compare),
+}
+
+/// Compare alerts, one per line on stdin, with the passes of the catalogue's ten minutes
+///
+/// The truth was computed by brute force with an independent program. Fails unless every pass was
+/// found once, none was invented, and all lie within a metre and a millisecond.
+#[derive(Debug, Args)]
+struct Compare {
+    /// Passes from this moment on
+    #[arg(long, default_value = "2024-11-01T00:00:00Z")]
+    from: String,
+    /// And before this one
+    #[arg(long, default_value = "2024-11-01T00:10:00Z")]
+    to: String,
+    /// What was added to all object ids
+    #[arg(long, default_value_t = 0)]
+    id_offset: u32,
 }
 
 /// Print observations made from element sets by SGP4 and a model of sensors, one per line
@@ -35,6 +53,12 @@ struct Observations {
     /// Element sets: a JSON array of OMM objects, or CSV (.csv or .csv.gz) [default: those of 2009]
     #[arg(long, value_name = "FILE")]
     elements: Option<PathBuf>,
+    /// All 26,834 objects that were on orbit on 2024-11-01
+    #[arg(long, conflicts_with = "elements")]
+    catalogue: bool,
+    /// Added to all object ids
+    #[arg(long, default_value_t = 0)]
+    id_offset: u32,
     /// First moment
     #[arg(long, default_value = "2009-02-10T16:50:00Z")]
     start: String,
@@ -69,8 +93,10 @@ struct Observations {
 
 /// Runs the command.
 pub fn demo(arguments: &Arguments) -> Result<()> {
-    if let Some(Command::Observations(options)) = &arguments.command {
-        return observations(options);
+    match &arguments.command {
+        Some(Command::Observations(options)) => return observations(options),
+        Some(Command::Compare(options)) => return compare(options),
+        None => {}
     }
     let pawl = std::env::current_exe().context("failed to find the program itself")?;
     let plugins = match &arguments.plugins {
@@ -93,6 +119,7 @@ pub fn demo(arguments: &Arguments) -> Result<()> {
 
 fn observations(options: &Observations) -> Result<()> {
     let elements = match &options.elements {
+        None if options.catalogue => pawl_sensors::catalog_2024(),
         None => pawl_sensors::collision_2009(),
         Some(path) => {
             let read = || std::fs::read(path).with_context(|| path.display().to_string());
@@ -118,11 +145,32 @@ fn observations(options: &Observations) -> Result<()> {
         disorder_s: options.disorder,
         corrupt_share: options.corrupt,
         late_share: options.late,
+        object_id_offset: options.id_offset,
         ..SensorOptions::default()
     };
     let mut out = Out::new();
-    for line in pawl_sensors::make_observations(&elements, &sensors)? {
+    let mut made = pawl_sensors::make_observations(&elements, &sensors)?;
+    for line in made.by_ref() {
         out.line(&line.value)?;
     }
+    for why in made.dropped() {
+        note(&format!("left out: {why}"));
+    }
     out.flush()
+}
+
+fn compare(options: &Compare) -> Result<()> {
+    let alerts: std::io::Result<Vec<String>> = std::io::stdin().lines().collect();
+    let rules = pawl_sensors::Rules {
+        from_ns: pawl_sensors::time::parse(&options.from)?,
+        to_ns: pawl_sensors::time::parse(&options.to)?,
+        object_id_offset: options.id_offset,
+    };
+    let alerts = alerts.context("failed to read stdin")?;
+    let found = pawl_sensors::compare(&pawl_sensors::conjunctions_2024(), alerts, &rules)?;
+    let mut out = Out::new();
+    out.line(found.to_string())?;
+    out.flush()?;
+    anyhow::ensure!(found.is_right(), "the alerts are not those of the catalogue");
+    Ok(())
 }

@@ -30,6 +30,9 @@ impl Default for CheckpointRules {
     }
 }
 
+/// A replay shorter than this is not worth a checkpoint, in microseconds.
+const REPLAY_US_MIN: u64 = 5_000;
+
 /// What has happened since the last checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SinceCheckpoint {
@@ -43,6 +46,8 @@ pub struct SinceCheckpoint {
     pub cost_us: u64,
     /// The task is replaying after a start.
     pub recovering: bool,
+    /// A replay has ended since, and would be repeated.
+    pub replayed: bool,
     /// Starts that reached no new checkpoint: claimed epoch less the one of the checkpoint that
     /// was restored, less one.
     pub starts_in_vain: u64,
@@ -51,7 +56,9 @@ pub struct SinceCheckpoint {
 impl CheckpointRules {
     /// Whether a checkpoint is due. In normal running checkpoints take at most a tenth of all
     /// time; in recovery that bound does not hold, and each start in vain halves the time between
-    /// two, down to one batch: so a task that is killed again and again still gets on (LV-1).
+    /// two, down to one batch: so a task that is killed again and again still gets on (LV-1). At
+    /// the end of a replay one is due at once, unless the replay took less than it would: so what
+    /// was replayed once is not replayed by the next start.
     pub fn due(&self, since: &SinceCheckpoint) -> bool {
         if since.roots == 0 {
             return false;
@@ -61,6 +68,9 @@ impl CheckpointRules {
         let replay_too_long = since.busy_us >= bound_us;
         if since.recovering || halvings > 0 {
             return replay_too_long || since.elapsed >= self.interval;
+        }
+        if since.replayed && since.busy_us >= since.cost_us.max(REPLAY_US_MIN) {
+            return true;
         }
         let affordable = since.elapsed.saturating_mul(1000) >= since.cost_us.saturating_mul(10);
         affordable && (replay_too_long || since.elapsed >= self.interval)
@@ -93,6 +103,21 @@ mod tests {
         };
         assert!(!RULES.due(&dear));
         assert!(RULES.due(&SinceCheckpoint { recovering: true, ..dear }));
+    }
+
+    #[test]
+    fn at_the_end_of_a_replay_one_is_due_if_the_replay_took_longer_than_it_would() {
+        let since = SinceCheckpoint {
+            roots: 5,
+            elapsed: 20,
+            busy_us: 20_000,
+            replayed: true,
+            ..SinceCheckpoint::default()
+        };
+        assert!(RULES.due(&since));
+        assert!(!RULES.due(&SinceCheckpoint { replayed: false, ..since }));
+        assert!(!RULES.due(&SinceCheckpoint { cost_us: 30_000, ..since }));
+        assert!(!RULES.due(&SinceCheckpoint { busy_us: 4_000, ..since }));
     }
 
     #[test]

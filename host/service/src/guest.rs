@@ -4,7 +4,7 @@
 use crate::crash;
 use crate::deliverer::Deliverer;
 use crate::error::Error;
-use crate::journal::Journal;
+use crate::journal::{Among, InHand, Journal};
 use crate::plugins::Running;
 use crate::wiring::Told;
 use pawl_core::commit::TaskId;
@@ -26,7 +26,15 @@ enum Runs {
 }
 
 /// How calls are watched after an unclean end.
-pub(crate) struct Watch {
+pub(crate) enum Watch {
+    /// Others of the process may be; this one waits while they are.
+    Among(Arc<Journal>),
+    /// A row of this task may have killed the host.
+    Alone(Suspect),
+}
+
+/// What is named in the journal.
+pub(crate) struct Suspect {
     pub journal: Arc<Journal>,
     pub task: TaskId,
     /// The row in hand; none in a replay, whose rows have passed before.
@@ -35,6 +43,13 @@ pub(crate) struct Watch {
     pub root: u64,
     /// A tick has begun: what it makes can be blamed on no row. Shared by the guests of a step.
     pub in_tick: Arc<AtomicBool>,
+}
+
+/// What keeps the journal right while a call lasts.
+#[allow(dead_code, reason = "held until the call is over, and not looked at")]
+enum Held<'a> {
+    Among(Among<'a>),
+    Alone(std::io::Result<InHand<'a>>),
 }
 
 /// The state of one operator: its format, and its parts with their bytes.
@@ -138,11 +153,14 @@ impl Operator for Guest {
         let Runs::Plugin(instance) = &mut self.runs else {
             return Err(Failure::BadReturn("a sink computes nothing".to_owned()));
         };
-        let held = self.watch.as_ref().map(|watch| match watch.position {
-            Some(row) if !watch.in_tick.load(Ordering::Relaxed) => {
-                watch.journal.hold(&watch.task, row, watch.root)
-            }
-            _ => watch.journal.hold_nothing(),
+        let held = self.watch.as_ref().map(|watch| match watch {
+            Watch::Among(journal) => Held::Among(journal.share()),
+            Watch::Alone(suspect) => Held::Alone(match suspect.position {
+                Some(row) if !suspect.in_tick.load(Ordering::Relaxed) => {
+                    suspect.journal.hold(&suspect.task, row, suspect.root)
+                }
+                _ => suspect.journal.hold_nothing(),
+            }),
         });
         crash::around_call(&batch.values.data);
         let outcome = instance.process(batch);
@@ -153,9 +171,12 @@ impl Operator for Guest {
     fn advance(&mut self, watermark: Timestamp) -> Result<Outcome, Failure> {
         let Runs::Plugin(instance) = &mut self.runs else { return Ok(Outcome::default()) };
         // No record can be blamed for what happens here.
-        let held = self.watch.as_ref().map(|watch| {
-            watch.in_tick.store(true, Ordering::Relaxed);
-            watch.journal.hold_nothing()
+        let held = self.watch.as_ref().map(|watch| match watch {
+            Watch::Among(journal) => Held::Among(journal.share()),
+            Watch::Alone(suspect) => {
+                suspect.in_tick.store(true, Ordering::Relaxed);
+                Held::Alone(suspect.journal.hold_nothing())
+            }
         });
         let outcome = instance.advance(watermark);
         drop(held);

@@ -1,18 +1,21 @@
-//! The journal against a record that kills the host. After an unclean end it names the one row
-//! that is in hand, one guest call at a time in the process; a row that stood there alone at
-//! `host_kills_max` unclean ends in a row, without progress, is convicted.
+//! The journal against a record that kills the host. After an unclean end in which a task made no
+//! progress it names the one row of it that is in hand, and no other guest of the process is
+//! called meanwhile; a row that stood there alone at `host_kills_max` unclean ends in a row,
+//! without progress, is convicted.
 //!
-//! `running` lies in the data folder while a host runs; `journal` holds one line: stage,
-//! partition, position, root of the commit, earlier unclean ends. Neither is synced: what they
-//! guard against is the death of the process, not of the machine. An innocent record is never
-//! blamed for a kill from outside, unless that hits the same record every time.
+//! `running` lies in the data folder while a host runs: a line for each task that began, with the
+//! root of its commit then. `journal` holds one line: stage, partition, position, root of the
+//! commit, earlier unclean ends. Neither is synced: what they guard against is the death of the
+//! process, not of the machine. An innocent record is never blamed for a kill from outside, unless
+//! that hits the same record every time; and a task that gets on between kills goes at full speed.
 
 use pawl_core::commit::TaskId;
 use pawl_core::record::Offset;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// What stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +31,23 @@ pub(crate) struct Journal {
     marker: PathBuf,
     unclean: bool,
     suspect: Option<Entry>,
+    /// Where each task stood when it last began in the run before.
+    began: BTreeMap<TaskId, u64>,
+    begins: Mutex<File>,
+    /// Whoever is named in the journal is alone in there; all others share it.
+    gate: RwLock<()>,
     file: Mutex<File>,
 }
 
 /// A row is in hand while this lives.
 pub(crate) struct InHand<'a> {
     file: MutexGuard<'a, File>,
+    _alone: RwLockWriteGuard<'a, ()>,
+}
+
+/// A guest call that nobody is named for; others may run meanwhile.
+pub(crate) struct Among<'a> {
+    _shared: RwLockReadGuard<'a, ()>,
 }
 
 impl Journal {
@@ -42,19 +56,31 @@ impl Journal {
         let marker = data.join("running");
         let path = data.join("journal");
         let unclean = marker.exists();
+        let began = std::fs::read_to_string(&marker).unwrap_or_default();
+        let began = began.lines().filter_map(begun).collect();
         let suspect = match std::fs::read_to_string(&path) {
             Ok(text) if unclean => parse(&text).map(|e| Entry { ends: e.ends + 1, ..e }),
             _ => None,
         };
-        File::create(&marker)?;
+        let begins = File::create(&marker)?;
         let file =
             File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
-        Ok(Self { marker, unclean, suspect, file: Mutex::new(file) })
+        let (begins, gate, file) = (Mutex::new(begins), RwLock::new(()), Mutex::new(file));
+        Ok(Self { marker, unclean, suspect, began, begins, gate, file })
     }
 
     /// Whether the run before ended without a word.
     pub fn is_unclean(&self) -> bool {
         self.unclean
+    }
+
+    /// Notes that a task begins with its last commit at this root. Says whether that is where it
+    /// began before, in a run that ended without a word: then it may be one of its rows that
+    /// killed the host.
+    pub fn begin(&self, task: &TaskId, root: u64) -> std::io::Result<bool> {
+        let line = format!("{} {} {root}\n", task.stage, task.partition);
+        lock(&self.begins).write_all(line.as_bytes())?;
+        Ok(self.unclean && self.began.get(task) == Some(&root))
     }
 
     /// The position of the row to convict, if one of this task stood here often enough.
@@ -66,7 +92,8 @@ impl Journal {
 
     /// Names a row as the only one in hand, until the returned value is dropped.
     pub fn hold(&self, task: &TaskId, position: Offset, root: u64) -> std::io::Result<InHand<'_>> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut file = lock(&self.file);
         let ends = match &self.suspect {
             Some(suspect)
                 if suspect.task == *task
@@ -79,18 +106,23 @@ impl Journal {
         };
         let line = format!("{} {} {position} {root} {ends}\n", task.stage, task.partition);
         write(&mut file, &line)?;
-        Ok(InHand { file })
+        Ok(InHand { file, _alone: alone })
     }
 
     /// Keeps other guests from being called meanwhile, and names no row.
     pub fn hold_nothing(&self) -> std::io::Result<InHand<'_>> {
-        Ok(InHand { file: self.file.lock().unwrap_or_else(PoisonError::into_inner) })
+        let alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(InHand { file: lock(&self.file), _alone: alone })
+    }
+
+    /// Waits while somebody is named.
+    pub fn share(&self) -> Among<'_> {
+        Among { _shared: self.gate.read().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// The host ends in good order.
     pub fn close(&self) -> std::io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        write(&mut file, "")?;
+        write(&mut lock(&self.file), "")?;
         std::fs::remove_file(&self.marker)
     }
 }
@@ -102,6 +134,16 @@ impl Drop for InHand<'_> {
             tracing::warn!(%error, "failed to clear the journal");
         }
     }
+}
+
+fn lock(file: &Mutex<File>) -> MutexGuard<'_, File> {
+    file.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn begun(line: &str) -> Option<(TaskId, u64)> {
+    let mut words = line.split(' ');
+    let task = TaskId { stage: words.next()?.to_owned(), partition: words.next()?.parse().ok()? };
+    Some((task, words.next()?.parse().ok()?))
 }
 
 fn write(file: &mut File, line: &str) -> std::io::Result<()> {
@@ -143,6 +185,17 @@ mod tests {
             assert_eq!(convicted, (ends >= 3).then_some(42), "after {ends} ends");
             std::mem::forget(journal.hold(&task(), 42, 7).unwrap()); // dies with it in hand
         }
+    }
+
+    #[test]
+    fn a_task_that_got_on_before_the_end_is_not_suspected() {
+        let data = folder("suspects");
+        for (root, stuck) in [(0, false), (5, false), (5, true), (5, true), (6, false)] {
+            let journal = Journal::open(&data).unwrap();
+            assert_eq!(journal.begin(&task(), root).unwrap(), stuck, "{root}");
+        }
+        Journal::open(&data).unwrap().close().unwrap();
+        assert!(!Journal::open(&data).unwrap().begin(&task(), 6).unwrap(), "a clean end");
     }
 
     #[test]

@@ -107,7 +107,10 @@ impl<'a> Life<'a> {
         } else if context.options.fresh {
             life.begin_on_another_log(&stored)?;
         }
-        if context.journal.is_unclean() && !stage.is_sink() {
+        let root = stored.commit.as_ref().map_or(0, |commit| commit.progress.root());
+        let begun = context.journal.begin(id, root);
+        let stuck = begun.map_err(|error| Error::System { doing: "write the journal", error })?;
+        if stuck && !stage.is_sink() {
             life.consult_journal(stored)?;
         }
         Ok(life)
@@ -145,7 +148,7 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// After an unclean end: rows that credit could have handed out go through the journal, and
+    /// After an unclean end without progress: rows that credit could have handed out go through the journal, and
     /// one that killed the host again and again is dead, by decision.
     fn consult_journal(&mut self, stored: pawl_transport::Recovery) -> Result<(), Error> {
         let commit = stored.commit.unwrap_or_default();

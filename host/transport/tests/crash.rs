@@ -29,6 +29,9 @@ fn the_child_commits_until_it_is_killed() {
     let transport = Embedded::open(&database, &Options::default()).unwrap();
     transport.create_topic("own", TASKS).unwrap();
     transport.create_topic("shared", 1).unwrap();
+    if role == "produce" {
+        produce_for_ever(&transport);
+    }
     if role == "commit" {
         std::thread::scope(|scope| {
             for partition in 0..TASKS {
@@ -64,6 +67,33 @@ fn commit_for_ever(transport: &Embedded, partition: u32) {
             std::io::stderr().write_all(line.as_bytes()).unwrap();
         }
     }
+}
+
+/// A megabyte at a time, each reported when it is durable.
+fn produce_for_ever(transport: &Embedded) {
+    let value = "x".repeat(1 << 20);
+    loop {
+        transport.produce("shared", 0, batch([value.as_str()]), 0).unwrap();
+        std::io::stderr().write_all(b"durable\n").unwrap();
+    }
+}
+
+#[test]
+fn killed_again_and_again_after_a_few_commits_the_write_ahead_log_does_not_grow() {
+    let folder = Folder::new();
+    let mut log = folder.database().into_os_string();
+    log.push("-wal");
+    let mut longest = 0;
+    for _ in 0..20 {
+        let mut killed =
+            child("the_child_commits_until_it_is_killed", "produce", &folder.database());
+        let lines = BufReader::new(killed.stderr.take().unwrap()).lines();
+        assert_eq!(lines.take(4).map_while(Result::ok).count(), 4, "it ended by itself");
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        longest = longest.max(std::fs::metadata(&log).map_or(0, |log| log.len()));
+    }
+    assert!(longest < 48 << 20, "{longest} bytes after 20 lives of 4 megabytes or a little more");
 }
 
 #[test]

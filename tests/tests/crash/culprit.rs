@@ -48,8 +48,9 @@ fn a_record_that_kills_the_host_is_dead_after_three_ends_alone_and_all_others_go
     let mut lines = input::numbered(0, 1000);
     lines[500] = "poison".to_owned();
     folder.produce("in", &input::joined(&lines));
-    // The first end tells nothing yet: many rows were in hand.
-    assert_eq!(run_until_it_lives(&folder, "poison"), 4);
+    // The first end tells nothing yet: many rows were in hand. Nor does the second if the task
+    // had got on before the first.
+    assert!((4..=5).contains(&run_until_it_lives(&folder, "poison")));
     let stored = folder.stored();
     let letters = stored.letters();
     assert_eq!(letters.len(), 1, "{letters:?}");

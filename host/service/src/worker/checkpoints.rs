@@ -29,6 +29,7 @@ impl Worker<'_, '_> {
             busy_us: self.busy_us,
             cost_us: self.cost_us,
             recovering: self.it.task.is_replaying(),
+            replayed: self.replayed,
             starts_in_vain: self.life.starts_in_vain,
         })
     }
@@ -61,6 +62,7 @@ impl Worker<'_, '_> {
         self.life.context.checkpointer.submit(job);
         self.checkpoint = Some(pending);
         self.checkpointed_root = self.it.task.progress().root();
+        self.replayed = false;
         let now = self.life.context.clock.elapsed_us();
         self.cost_us = now.saturating_sub(start);
         (self.since_us, self.busy_us) = (now, 0);

@@ -3,7 +3,7 @@
 
 use super::{PATIENCE, Turn, Worker};
 use crate::error::Error;
-use crate::guest::{GuestState, Watch};
+use crate::guest::{GuestState, Suspect, Watch};
 use crate::recover::Base;
 use pawl_core::operator::Failure;
 use pawl_core::record::Offset;
@@ -107,20 +107,24 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// After an unclean end guests are called one at a time in the process, and rows that might
-    /// kill the host stand in the journal meanwhile.
+    /// After an unclean end without progress the rows that might have killed the host stand in the
+    /// journal, one at a time, and no other guest is called meanwhile.
     pub(super) fn watch(&mut self, position: Offset, replaying: bool) {
         let life = &self.life;
         let watched = position < life.journal_until;
         let in_tick = Arc::new(AtomicBool::new(false));
+        let journal = &life.context.journal;
         for guest in &mut self.it.guests {
-            guest.watch(watched.then(|| Watch {
-                journal: Arc::clone(&life.context.journal),
-                task: life.id.clone(),
-                position: (!replaying).then_some(position),
-                root: self.committed.progress.root(),
-                in_tick: Arc::clone(&in_tick),
-            }));
+            guest.watch(match watched {
+                true => Some(Watch::Alone(Suspect {
+                    journal: Arc::clone(journal),
+                    task: life.id.clone(),
+                    position: (!replaying).then_some(position),
+                    root: self.committed.progress.root(),
+                    in_tick: Arc::clone(&in_tick),
+                })),
+                false => journal.is_unclean().then(|| Watch::Among(Arc::clone(journal))),
+            });
         }
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Worker<'l, 'a> {
     step_began_us: u64,
     checkpoint: Option<Pending>,
     checkpointed_root: u64,
+    /// Something was replayed that no checkpoint holds yet.
+    replayed: bool,
     since_us: u64,
     busy_us: u64,
     cost_us: u64,
@@ -100,6 +102,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             commit_since_us: None,
             step_began_us: now_us,
             checkpoint: None,
+            replayed: false,
             since_us: now_us,
             busy_us: 0,
             cost_us: 0,
@@ -240,6 +243,7 @@ impl<'l, 'a> Worker<'l, 'a> {
     /// Rows of a replay take no credit, since no commit gives it back.
     fn took(&mut self, rows: u64, replaying: bool) {
         if replaying {
+            self.replayed = true;
             crash::at(CrashPoint::MidReplay);
             return;
         }

@@ -119,7 +119,9 @@ impl Writer {
             poison: poison.clone(),
             ends,
             order: Order::default(),
-            unchecked: 0,
+            // What processes left that were killed: else the log grows from kill to kill, and
+            // every start reads all of it.
+            unchecked: log_bytes(path),
         };
         let thread = std::thread::Builder::new()
             .name("transport-writer".to_owned())
@@ -281,6 +283,13 @@ impl Loop {
         let pages = copy().map_err(|error| storage(&self.path, "checkpoint the log of", error))?;
         Ok(u64::try_from(pages).unwrap_or(0) * u64::from(PAGE_BYTES))
     }
+}
+
+/// The length of the write-ahead log.
+fn log_bytes(path: &Path) -> u64 {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    std::fs::metadata(name).map_or(0, |log| log.len())
 }
 
 /// Runs one job so that it leaves nothing behind if it fails.

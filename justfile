@@ -51,6 +51,19 @@ build: setup
 demo *arguments: plugins build
     target/release/pawl demo {{ arguments }}
 
+# Find every pass of ten minutes among the 26,834 objects on orbit, and compare with the truth
+catalogue *options: plugins build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    pawl="$PWD/target/release/pawl" pipeline=pipelines/conjunctions.toml
+    folder="$(mktemp -d)"
+    trap 'rm -rf "$folder"' EXIT
+    here=(--set "data=$folder/data")
+    "$pawl" demo observations --catalogue --start 2024-10-31T23:59:30Z --duration 660 \
+        --sensors 1 {{ options }} | "$pawl" produce -p "$pipeline" "${here[@]}" observations
+    time PAWL_LOG=warn "$pawl" run "$pipeline" "${here[@]}" --close-windows
+    "$pawl" consume -p "$pipeline" "${here[@]}" alerts | "$pawl" demo compare
+
 # Everything that can be tested here
 test: lint plugins
     cargo test --locked --release --workspace

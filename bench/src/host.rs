@@ -144,5 +144,6 @@ fn spec() -> Spec {
         breaker: BreakerRules::default(),
         call_records_max: ROWS,
         call_bytes_max: 8 << 20,
+        sink: false,
     }
 }

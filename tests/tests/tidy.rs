@@ -4,12 +4,15 @@
 use std::path::{Path, PathBuf};
 
 /// A package, and the only folders whose code may name it.
-const ROOMS: [(&str, &[&str]); 6] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("wasmtime", &["host/sandbox"]),
-    ("rusqlite", &["host/transport"]),
-    ("postcard", &["host/codec", "plugins/sdk", "plugins/sda/domain"]),
+    ("rusqlite", &["host/transport", "host/sink"]),
+    ("tokio_postgres", &["host/sink"]),
+    ("reqwest", &["host/sink", "host/checkpoint"]),
+    ("hyper", &["host/source"]),
+    ("postcard", &["host/codec", "plugins/sdk"]),
     ("anyhow", &["host/cli", "host/demo", "bench"]),
-    ("object_store", &[]),
+    ("object_store", &["host/checkpoint"]),
     ("rdkafka", &[]),
 ];
 

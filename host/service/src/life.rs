@@ -148,8 +148,8 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// After an unclean end without progress: rows that credit could have handed out go through the journal, and
-    /// one that killed the host again and again is dead, by decision.
+    /// After an unclean end without progress: rows that credit could have handed out go through the
+    /// journal, and one that killed the host again and again is dead, by decision.
     fn consult_journal(&mut self, stored: pawl_transport::Recovery) -> Result<(), Error> {
         let commit = stored.commit.unwrap_or_default();
         let position = commit.progress.position;

@@ -31,7 +31,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Transient { kind, what } => write!(f, "{kind}: {what}"),
-            Error::Fenced { epoch } => write!(f, "fenced: epoch {epoch} has taken over"),
+            Error::Fenced { epoch } => write!(
+                f,
+                "fenced: epoch {epoch} has taken over; stop one of the two hosts, or, if no other \
+                 runs this pipeline (its data was lost or put back), remove the owner's mark at \
+                 the receiver (sql: its row in pawl_fence)"
+            ),
             Error::Fatal { code, what } => write!(f, "{code}: {what}"),
         }
     }

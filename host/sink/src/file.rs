@@ -8,7 +8,7 @@
 //! digits of the identity of the log that they belong to:
 //!
 //! ```text
-//! alerts-3-<log>-<first>-<next>.jsonl   finished: the records from position <first> on, below <next>
+//! alerts-3-<log>-<first>-<next>.jsonl   finished: records from position <first> on, below <next>
 //! alerts-3-<log>-<first>.jsonl.open     being written, at most one; not for readers
 //! .alerts-3.position                    what is valid (see `state`); replaced, never changed
 //! .alerts-3.position.new                its successor being written
@@ -17,7 +17,7 @@
 //!
 //! Sorted by name, finished files hold the records of a partition and a log in order. They never
 //! change again: whoever reads them may take them away. Positions have gaps, so `<next>` minus
-//! `<first>` is not the number of lines. Files end in `.csv` where they hold comma-separated values.
+//! `<first>` is not the number of lines. Files of comma-separated values end in `.csv`.
 //!
 //! **Writing.** Under the lock, in this order: lines are appended to the open file; fsync of it
 //! (and of the folder, if it is new); the position file is written under its other name; fsync;
@@ -37,8 +37,8 @@
 //! the same lock, before it writes anything, and is fenced. That holds as far as the file system's
 //! locks do: on one machine always, on shared ones (NFS) if they keep advisory locks.
 //!
-//! **Another log.** A log that was lost and made anew counts from 0 again, so positions are those of
-//! one log. `open` with another log than that of the position file first finishes what is there
+//! **Another log.** A log that was lost and made anew counts from 0 again, so positions are those
+//! of one log. `open` with another log than that of the position file first finishes what is there
 //! under the old log's name. Then one new position file makes the switch: the new log begins at no
 //! position, or goes on where it was left if it was here before; the old one and its next position
 //! are noted. There is one lock and one position file for all logs of a partition, so that epochs

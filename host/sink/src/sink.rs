@@ -21,8 +21,9 @@ pub struct Owner {
 /// One record to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery<'a> {
-    /// Its offset in the input topic of the owner's log; ascending within and between calls, with gaps. After a crash
-    /// records come again from an earlier one on, with the same offsets and the same bytes.
+    /// Its offset in the input topic of the owner's log; ascending within and between calls, with
+    /// gaps. After a crash records come again from an earlier one on, with the same offsets and
+    /// the same bytes.
     pub position: u64,
     /// The idempotency key: the same effect always has the same id, whatever runs and hosts.
     pub id: &'a str,

@@ -147,6 +147,7 @@ fn a_process_killed_again_and_again_writes_each_line_once() {
             at = number.parse().expect("a number");
             seen += 1;
             if seen > batches {
+                // Not a wait: it is the moment of the kill.
                 std::thread::sleep(std::time::Duration::from_micros(random.below(3000) as u64));
                 child.kill().expect("it is ours");
                 kills += 1;

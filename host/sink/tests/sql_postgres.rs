@@ -390,6 +390,7 @@ fn a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
                 if let Err(error) = result {
                     assert!(matches!(error, Error::Transient { .. }), "{error}");
                     failures += 1;
+                    // Not a wait: it is the backoff that whoever delivers would make.
                     thread::sleep(Duration::from_millis(10));
                     if failures % 7 == 0 {
                         // The host was killed too: another sink, further back.
@@ -411,15 +412,19 @@ fn a_server_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
         });
         let mut next = 200;
         while !done.load(Ordering::Acquire) {
-            let enough = delivered.load(Ordering::Acquire) >= next;
-            if enough && next < 5_600 {
+            let due = || done.load(Ordering::Acquire) || delivered.load(Ordering::Acquire) >= next;
+            while !due() {
+                thread::yield_now();
+            }
+            if next < 5_600 {
+                // Not a wait: it is the moment of the kill.
                 thread::sleep(Duration::from_micros(random.below(4_000) as u64));
                 server.kill();
                 server.run();
                 kills += 1;
                 next += 500 + random.below(400) as u32;
             } else {
-                thread::sleep(Duration::from_millis(1));
+                thread::yield_now();
             }
         }
         failures = deliveries.join().expect("deliveries");

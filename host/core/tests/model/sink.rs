@@ -292,7 +292,8 @@ fn input(random: &mut Random, rows: u64) -> (LogBatch, Vec<u128>) {
     let mut ids = Vec::new();
     for row in 0..rows {
         let twice = row > 0 && random.often(150);
-        let name = if twice { format!("r{}", random.below(row as usize)) } else { format!("r{row}") };
+        let of = if twice { random.below(row as usize) as u64 } else { row };
+        let name = format!("r{of}");
         ids.push(crate::identity::hash(name.as_bytes()));
         records.push(Record {
             value: Some(name.as_bytes()),

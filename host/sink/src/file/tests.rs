@@ -294,6 +294,22 @@ fn an_owner_on_a_log_that_was_replaced_is_fenced_and_its_file_has_its_own_name()
 }
 
 #[test]
+fn a_log_that_comes_back_goes_on_where_it_was_left_though_its_files_were_taken_away() {
+    let disk = MemoryDisk::default();
+    let all = records(0, 4);
+    let mut sink = opened(&disk, &config(1000), 1);
+    deliver(&mut sink, &all[..2]).expect("the disk is fine");
+    sink.open(&on(OTHER, 2)).expect("the folder is fine");
+    let name = "sink-0-01234567-00000000000000000000-00000000000000000005.jsonl";
+    assert!(disk.contents().contains_key(name));
+    disk.set(&Path::new(FOLDER).join(name), None);
+    sink.open(&owner(0, 3)).expect("the folder is fine");
+    deliver(&mut sink, &all).expect("the disk is fine");
+    drop(sink);
+    assert_eq!(lines(&disk, None), expected(&config(1000), &all[2..]));
+}
+
+#[test]
 fn an_open_file_of_the_log_before_that_was_never_noted_goes() {
     let disk = MemoryDisk::default();
     drop(opened(&disk, &config(1000), 1));

@@ -131,7 +131,11 @@ fn sink_rows(pipeline: &Pipeline, stage: &Stage, sink: &Sink, rows: &mut Vec<Del
             let by_what = format!("UPSERT by {}, fenced by epoch; {dropped}", sql.key.join(", "));
             ("effectively once", by_what)
         }
-        SinkKind::Http(http) => http_promise(http, &dropped),
+        SinkKind::Http(http) => {
+            let partitions = pipeline.topics.get(&stage.input).map_or(1, |topic| topic.partitions);
+            let under_way = u64::from(http.concurrency_max) * u64::from(partitions);
+            http_promise(http, under_way, &dropped)
+        }
         SinkKind::File(_) => {
             let by_what = "the position stands beside the file and in its name, fenced by epoch";
             ("exactly once", format!("{by_what}; {dropped}"))
@@ -153,8 +157,7 @@ fn sink_rows(pipeline: &Pipeline, stage: &Stage, sink: &Sink, rows: &mut Vec<Del
     rows.push(row(format!("{}, dead letters", stage.name), dead, ("exactly once", &by_what)));
 }
 
-fn http_promise(http: &HttpSink, dropped: &str) -> (&'static str, String) {
-    let under_way = http.concurrency_max;
+fn http_promise(http: &HttpSink, under_way: u64, dropped: &str) -> (&'static str, String) {
     match (http.mode, http.idempotency_key) {
         (HttpMode::AtMostOnce, _) => (
             "at most once",

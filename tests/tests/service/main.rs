@@ -13,3 +13,5 @@ mod isolation;
 mod life;
 #[cfg(test)]
 mod time;
+#[cfg(test)]
+mod trace;

@@ -10,7 +10,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("transport=kafka", &["transport: is \"kafka\"; should be \"embedded\""]),
     (
         "transport={ kind = \"embedded\", brokers = 1 }",
-        &["transport.brokers: is not known here; known are kind"],
+        &["transport.brokers: is not known here; known are kind, path"],
     ),
     ("plugins=target", &["plugins: should be a list of folders such as [\"plugins\"]"]),
     ("plugins=[1]", &["plugins: should be a list of folders such as [\"plugins\"]"]),

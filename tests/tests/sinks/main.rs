@@ -4,7 +4,12 @@
 #[path = "../../../host/sink/tests/support/receiver.rs"]
 mod receiver;
 
+mod client;
 mod subscriber;
+mod world;
 
 mod delivered;
 mod incident;
+mod postgres;
+mod remote;
+mod sources;

@@ -121,23 +121,25 @@ impl World {
 
     /// The same plugin in other bytes, as a new version of it would be.
     pub fn replace_plugin(&self, version: u8) {
-        let mut bytes = std::fs::read(plugins().join("count_window.wasm")).unwrap();
+        let mut bytes = std::fs::read(plugins().join("count_window.wasm"))
+            .expect("a plugin that was found can be read");
         // A custom section: kind 0, its length, the length of its name, the name, the content.
         bytes.extend([0, 3, 1, b'v', version]);
         self.folder.write("own.wasm", &bytes);
-        let text = std::fs::read_to_string(self.folder.path().join("template")).unwrap();
+        let text = std::fs::read_to_string(self.folder.path().join("template"))
+            .expect("it was written when the world began");
         self.folder.write_pipeline(&text.replace("WINDOW", "own.wasm"));
     }
 
     /// Everything local is gone but the log, which lies on another disk.
     pub fn lose_the_disk(&self) {
-        std::fs::remove_dir_all(self.folder.data()).unwrap();
+        std::fs::remove_dir_all(self.folder.data()).expect("the folder is writable");
     }
 
     /// The log, too.
     pub fn lose_everything(&self) {
         self.lose_the_disk();
-        std::fs::remove_dir_all(self.folder.path().join("log")).unwrap();
+        std::fs::remove_dir_all(self.folder.path().join("log")).expect("the folder is writable");
     }
 
     /// Kills the pipeline at a crash point that it must come to.
@@ -149,7 +151,8 @@ impl World {
 
     /// The recoveries that the last run counted on this path.
     pub fn recovered(&self, path: &str) -> u64 {
-        let text = std::fs::read_to_string(self.folder.data().join("metrics.prom")).unwrap();
+        let text = std::fs::read_to_string(self.folder.data().join("metrics.prom"))
+            .expect("a run leaves its metrics");
         let name = format!("recovery_path_total{{path=\"{path}\"}} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&name));
         line.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))

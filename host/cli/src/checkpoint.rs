@@ -7,7 +7,7 @@ use crate::file::FileOption;
 use crate::out::{Out, note, shown};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use pawl_checkpoint::{Checkpoint, Header, LocalStore, Owner, Store};
+use pawl_checkpoint::{Checkpoint, Header, Owner, Store};
 use pawl_core::commit::{Progress, TaskId};
 use pawl_core::decision::CheckpointName;
 use pawl_core::identity::text_of_time;
@@ -30,6 +30,9 @@ pub enum Command {
 pub struct LsArguments {
     #[command(flatten)]
     file: FileOption,
+    /// Those of the remote tier
+    #[arg(long)]
+    remote: bool,
 }
 
 /// Show the checkpoints and the last commit of one task in full
@@ -45,7 +48,7 @@ pub struct ShowArguments {
 /// Runs the command.
 pub fn checkpoint(command: &Command) -> Result<()> {
     match command {
-        Command::Ls(arguments) => ls(&arguments.file.load()?),
+        Command::Ls(arguments) => ls(&arguments.file.load()?, arguments.remote),
         Command::Show(arguments) => show(&arguments.file.load()?, &arguments.task),
     }
 }
@@ -53,12 +56,15 @@ pub fn checkpoint(command: &Command) -> Result<()> {
 /// A checkpoint, or why it cannot be used.
 type Read = (CheckpointName, Result<Checkpoint, pawl_checkpoint::Error>);
 
-fn ls(pipeline: &Pipeline) -> Result<()> {
-    let store = data::store(pipeline);
+fn ls(pipeline: &Pipeline, remote: bool) -> Result<()> {
+    let store: Box<dyn Store> = match remote {
+        true => Box::new(data::remote_store(pipeline)?),
+        false => Box::new(data::store(pipeline)),
+    };
     let mut out = Out::new();
     let mut listed = 0_u64;
     for task in tasks(pipeline) {
-        each(&store, &task, |(name, read)| {
+        each(store.as_ref(), &task, |(name, read)| {
             listed += 1;
             let name = text_of_name(name);
             match read {
@@ -166,7 +172,7 @@ fn show_checkpoint(checkpoint: &Checkpoint, out: &mut Out) -> Result<()> {
 }
 
 /// Reads the checkpoints of a task, newest first, one at a time.
-fn each(store: &LocalStore, task: &TaskId, mut each: impl FnMut(Read) -> Result<()>) -> Result<()> {
+fn each(store: &dyn Store, task: &TaskId, mut each: impl FnMut(Read) -> Result<()>) -> Result<()> {
     for name in store.names(task)? {
         let read = store.read(task, name);
         // A run that goes on meanwhile removes old ones: what is no longer there is not damaged.

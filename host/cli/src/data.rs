@@ -3,10 +3,19 @@
 
 use crate::failure::usage;
 use anyhow::{Error, Result};
+use pawl_checkpoint::RemoteStore;
 use pawl_pipeline::Pipeline;
 use pawl_transport::{Embedded, Transport};
 
 pub use pawl_service::store_of as store;
+
+/// The remote tier of the pipeline's checkpoints.
+pub fn remote_store(pipeline: &Pipeline) -> Result<RemoteStore> {
+    let Some(remote) = &pipeline.checkpoint.remote else {
+        return Err(usage("the pipeline has no [checkpoint.remote]"));
+    };
+    Ok(pawl_service::remote_store_of(pipeline, remote)?)
+}
 
 /// The transport, to look into.
 pub fn transport_to_read(pipeline: &Pipeline) -> Result<Embedded> {

@@ -35,4 +35,4 @@ pub use context::RunOptions;
 pub use error::Error;
 pub use service::{Summary, TaskSummary, open_transport, run, run_with_clock};
 pub use stop::StopFlag;
-pub use tiers::store_of;
+pub use tiers::{remote_store_of, store_of};

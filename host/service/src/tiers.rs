@@ -23,6 +23,11 @@ pub fn store_of(pipeline: &Pipeline) -> LocalStore {
     LocalStore::new(pipeline.data.join("checkpoints"), &pipeline.name)
 }
 
+/// The remote tier of the pipeline's checkpoints. It is not asked anything yet.
+pub fn remote_store_of(pipeline: &Pipeline, remote: &Remote) -> Result<RemoteStore, Error> {
+    Ok(RemoteStore::open(&remote.url, &pipeline.name, &options_of(remote))?)
+}
+
 impl Tiers {
     /// Opens both tiers. The remote one is not asked anything yet.
     pub fn open(pipeline: &Pipeline, clock: &Arc<dyn Clock>) -> Result<Self, Error> {
@@ -32,7 +37,7 @@ impl Tiers {
         };
         let clock = Arc::clone(clock);
         let options = TieredOptions { recovery: mode(remote.recovery), ..TieredOptions::default() };
-        let far = RemoteStore::open(&remote.url, &pipeline.name, &options_of(remote))?;
+        let far = remote_store_of(pipeline, remote)?;
         let now = Arc::new(move || clock.now_ms());
         let tiered = Arc::new(TieredStore::start(local, far, options, now)?);
         let store: Arc<dyn Store> = Arc::<TieredStore>::clone(&tiered);

@@ -3,7 +3,8 @@
 
 use crate::failure::usage;
 use anyhow::Result;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 /// The variable that says how much is logged.
 const VARIABLE: &str = "PAWL_LOG";
@@ -20,11 +21,12 @@ pub fn start() -> Result<()> {
         })?,
     };
     // A closed stderr must not end a run: what cannot be logged is not.
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .log_internal_errors(false)
-        .finish();
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    // What libraries retry is told by whoever called them.
+    let others = level.min(LevelFilter::WARN);
+    let targets = Targets::new().with_default(others).with_target("pawl", level);
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(targets));
     // Fails only if there is one already, and this is called once.
     drop(tracing::subscriber::set_global_default(subscriber));
     Ok(())

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How long a wait is at most before it is seen whether the run ends.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// After these the receiver may have taken a record, and only its answer was lost.
+const ANSWER_LOST: [&str; 3] = ["timeout", "connection-lost", "http-409"];
+
 /// How often a failure that goes on is logged, in microseconds.
 const LOG_EVERY_US: u64 = 10_000_000;
 
@@ -39,12 +42,18 @@ pub(crate) struct Deliverer {
     rested_us: Option<u64>,
     /// Why it halted, if not because the run ends.
     trouble: Option<Error>,
+    /// Ids come from positions: keys must not be those of another log or pipeline.
+    by_place: bool,
+    /// Of the batch under way no record can have been taken.
+    took_nothing: bool,
 }
 
 /// One record under way.
 struct Pending {
     at: usize,
     retries: u64,
+    /// An attempt may have been taken: only the answer was lost.
+    perhaps: bool,
 }
 
 impl Deliverer {
@@ -52,6 +61,7 @@ impl Deliverer {
     pub fn new(
         rules: &Rules,
         owner: Owner,
+        by_place: bool,
         clock: Arc<dyn Clock>,
         stop: Arc<StopFlag>,
     ) -> Result<Self, Error> {
@@ -68,12 +78,19 @@ impl Deliverer {
             logged_us: None,
             rested_us: None,
             trouble: None,
+            by_place,
+            took_nothing: true,
         })
     }
 
     /// Why it halted; none: because the run ends.
     pub fn take_trouble(&mut self) -> Option<Error> {
         self.trouble.take()
+    }
+
+    /// Whether of the batch under way when it halted surely no record was taken.
+    pub fn took_nothing(&self) -> bool {
+        self.took_nothing
     }
 
     /// Nothing is to be delivered: takes the place over if that was not done yet, so that what an
@@ -101,10 +118,11 @@ impl Deliverer {
 
     /// Delivers all records and gives one receipt for each.
     pub fn deliver(&mut self, items: &Deliveries<'_>) -> Result<Vec<Receipt>, Failure> {
-        let ids: Vec<String> = items.items.iter().map(|item| id_text(items, item)).collect();
+        let ids: Vec<String> = items.items.iter().map(|item| self.id_text(items, item)).collect();
+        self.took_nothing = true;
         let mut receipts: Vec<Option<Receipt>> = vec![None; ids.len()];
         let mut pending: Vec<Pending> =
-            (0..ids.len()).map(|at| Pending { at, retries: 0 }).collect();
+            (0..ids.len()).map(|at| Pending { at, retries: 0, perhaps: false }).collect();
         while !pending.is_empty() {
             let deliveries: Vec<Delivery<'_>> =
                 pending.iter().map(|pending| delivery(items, pending.at, &ids)).collect();
@@ -117,8 +135,9 @@ impl Deliverer {
                 }
                 Err(error) => {
                     self.failed(&error)?;
+                    self.took_nothing = false;
                     for one in &mut pending {
-                        one.retries += 1;
+                        (one.retries, one.perhaps) = (one.retries + 1, true);
                     }
                     self.give_up(&mut pending, &mut receipts, &error.to_string())?;
                     None
@@ -185,6 +204,9 @@ impl Deliverer {
                     last = format!("{kind}: {message}");
                     self.log(&last);
                     one.retries += 1;
+                    if ANSWER_LOST.contains(&&*kind) {
+                        (one.perhaps, self.took_nothing) = (true, false);
+                    }
                     None
                 }
                 Verdict::Waiting => None,
@@ -192,6 +214,7 @@ impl Deliverer {
             match receipt {
                 None => left.push(one),
                 receipt => {
+                    self.took_nothing = false;
                     if let Some(place) = receipts.get_mut(one.at) {
                         *place = receipt;
                     }
@@ -228,7 +251,11 @@ impl Deliverer {
         for one in pending.extract_if(.., |one| one.retries > max) {
             if let Some(place) = receipts.get_mut(one.at) {
                 *place = Some(Receipt::Undelivered {
-                    disposition: "retries-exhausted",
+                    // A copy of what may have been taken must not be sent either.
+                    disposition: match one.perhaps {
+                        true => DELIVERY_UNKNOWN,
+                        false => "retries-exhausted",
+                    },
                     kind: "retries-exhausted".to_owned(),
                     message: why.to_owned(),
                     retries: one.retries - 1,
@@ -257,6 +284,18 @@ impl Deliverer {
             }
             std::thread::sleep(LOOK.min(Duration::from_micros(left)));
         }
+    }
+
+    /// The id that the record brings, as text; else the one that its edge read, in hexadecimal. One
+    /// that comes from a position means something on one log of one pipeline only.
+    fn id_text(&self, items: &Deliveries<'_>, (row, id, _): &(usize, identity::Id, u64)) -> String {
+        if self.by_place {
+            let Owner { pipeline, log, .. } = &self.owner;
+            let place = format!("{pipeline}/{log}/{}", identity::hex_text(*id));
+            return identity::hex_text(identity::hash(place.as_bytes()));
+        }
+        let own = items.records.ids.get(*row).and_then(|own| std::str::from_utf8(own).ok());
+        own.map_or_else(|| identity::hex_text(*id), str::to_owned)
     }
 
     fn log(&mut self, why: &str) {
@@ -293,10 +332,4 @@ fn delivery<'a>(items: &Deliveries<'a>, at: usize, ids: &'a [String]) -> Deliver
         event_time: records.event_times.get(row).copied().filter(|time| *time != NO_TIME),
         headers: headers.collect(),
     }
-}
-
-/// The id that the record brings, as text; else the one that its edge read, in hexadecimal.
-fn id_text(items: &Deliveries<'_>, (row, id, _): &(usize, identity::Id, u64)) -> String {
-    let own = items.records.ids.get(*row).and_then(|own| std::str::from_utf8(own).ok());
-    own.map_or_else(|| identity::hex_text(*id), str::to_owned)
 }

@@ -110,7 +110,9 @@ impl<'a> Life<'a> {
         let root = stored.commit.as_ref().map_or(0, |commit| commit.progress.root());
         let begun = context.journal.begin(id, root);
         let stuck = begun.map_err(|error| Error::System { doing: "write the journal", error })?;
-        if stuck && !stage.is_sink() {
+        let position = stored.commit.as_ref().map_or(0, |commit| commit.progress.position);
+        let (_, end) = context.transport.range(&stage.input, id.partition)?;
+        if stuck && end > position && !stage.is_sink() {
             life.consult_journal(stored)?;
         }
         Ok(life)

@@ -21,8 +21,6 @@ pub(crate) struct Metrics {
 #[derive(Default)]
 struct Counts {
     recovered: [u64; RecoveryPath::ALL.len()],
-    /// The failure that was logged last, of each task.
-    told: Vec<(String, u64)>,
     warned: bool,
 }
 
@@ -39,9 +37,8 @@ impl Metrics {
         all.filter(|(one, _)| **one == path).for_each(|(_, count)| *count += 1);
     }
 
-    /// Writes the file, and tells about copies that fail.
+    /// Writes the file.
     pub fn write(&self) {
-        self.tell();
         let temporary = self.path.with_extension("tmp");
         let written = std::fs::write(&temporary, self.text())
             .and_then(|()| std::fs::rename(&temporary, &self.path));
@@ -82,30 +79,6 @@ impl Metrics {
             push(&mut text, "checkpoint_remote_failures_total", &label, task.failures_total);
         }
         text
-    }
-
-    /// Logs the first failure of a task's copies, and then each time their number has doubled.
-    fn tell(&self) {
-        for status in self.replication.iter().flat_map(Replication::tasks) {
-            let task = status.task.to_string();
-            let mut counts = self.lock();
-            if !counts.told.iter().any(|(told, _)| *told == task) {
-                counts.told.push((task.clone(), 0));
-            }
-            let Some((_, told)) = counts.told.iter_mut().find(|(told, _)| *told == task) else {
-                continue;
-            };
-            if let Some(error) = &status.last_error
-                && status.failures_total >= (*told * 2).max(1)
-            {
-                *told = status.failures_total;
-                let (failures, lag_ms) = (status.failures_total, status.lag_ms);
-                tracing::warn!(
-                    %task, failures, lag_ms, %error,
-                    "a checkpoint could not be copied to the remote tier, trying again"
-                );
-            }
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {

@@ -18,6 +18,7 @@ use pawl_core::spec::Spec;
 use pawl_core::state::{EdgeSegment, Image, State};
 use pawl_core::task::{Recovery, Task};
 use pawl_core::window::Segment;
+use pawl_pipeline::IdSource;
 use pawl_transport::Recovery as Stored;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub(crate) struct Incarnation {
     pub full_next: bool,
     /// The commit that was found.
     pub commit: Commit,
+    /// Rows below may have been sent already, by a sink that sends at most once.
+    pub attempted: Offset,
     /// New operators run on the checkpoint's state: to be decided when the replay is over.
     pub switched_at: Option<CheckpointName>,
 }
@@ -171,6 +174,7 @@ impl Life<'_> {
             Task::new(spec, state, recovery).map_err(|broken| self.cannot_recover(&broken))?;
         let durable = base.name.unwrap_or(self.durable);
         Ok(Incarnation {
+            attempted: attempted(&stored),
             task,
             guests,
             running,
@@ -193,7 +197,9 @@ impl Life<'_> {
                 what: format!(
                     "{broken}: the database is older than the checkpoints of {}; bring the right \
                      pawl.db back, or start with --fresh, which goes on from what the database \
-                     holds with an empty state (sinks remember what they delivered)",
+                     holds with an empty state: what was delivered may be delivered again, by the \
+                     same ids; a sink remembers what it delivered up to its last checkpoint if \
+                     its edge.id is a field, a header, the key or the content",
                     self.id
                 ),
             },
@@ -249,11 +255,26 @@ impl Life<'_> {
             return Ok(());
         }
         tracing::warn!(task = %self.id, "the log is another one; starting anew, as asked for");
-        let remembered = match self.stage.is_sink() {
+        let remembered = match self.has_natural_ids() {
             true => Some(self.base_of(checkpoint, root)?),
             false => None,
         };
+        if self.stage.is_sink() && remembered.is_none() {
+            tracing::warn!(
+                task = %self.id,
+                "what was delivered may be delivered again: ids may come from positions, which \
+                 begin anew; where records have ids of their own, say so by the sink's edge.id"
+            );
+        }
         self.birth(stored.commit.as_ref(), remembered)
+    }
+
+    /// Whether a sink knows its records by what they hold, so that their ids mean the same on any
+    /// log. An id that a record brings along may have been made from a position.
+    fn has_natural_ids(&self) -> bool {
+        let edge = self.stage.operators.first().map(|operator| &operator.edge.id);
+        let by_place = matches!(edge, Some(IdSource::Position | IdSource::Own) | None);
+        self.stage.is_sink() && !by_place
     }
 
     pub(crate) fn no_checkpoint(&self, stored: &Stored) -> Error {
@@ -368,7 +389,8 @@ impl Life<'_> {
             log: self.context.transport.identity()?,
         };
         let (clock, stop) = (Arc::clone(&self.context.clock), Arc::clone(&self.context.stop));
-        Ok(Guest::sink(Deliverer::new(sink, owner, clock, stop)?))
+        let by_place = running.configuration.edge.id == pawl_core::identity::IdSource::Position;
+        Ok(Guest::sink(Deliverer::new(sink, owner, by_place, clock, stop)?))
     }
 
     pub(crate) fn spec(&self, running: &[Running], guests: &[Guest]) -> Result<Spec, Error> {
@@ -378,18 +400,15 @@ impl Life<'_> {
     }
 }
 
-/// Up to which row a sink that sends at most once may have sent: its last decision was to send,
-/// and nothing was committed behind it.
+/// Up to which row a sink that sends at most once may have sent: as its last attempt says, whatever
+/// was decided after it. What is committed behind it is known.
 fn attempted(stored: &Stored) -> Offset {
-    let progress = stored.commit.as_ref().map(|commit| commit.progress).unwrap_or_default();
-    match stored.decisions.last().map(|last| (&last.kind, last)) {
-        Some((DecisionKind::Attempt { until }, last))
-            if last.position == progress.position && last.number + 1 >= progress.decisions =>
-        {
-            *until
-        }
-        _ => 0,
-    }
+    let position = stored.commit.as_ref().map_or(0, |commit| commit.progress.position);
+    let until = stored.decisions.iter().rev().find_map(|decision| match decision.kind {
+        DecisionKind::Attempt { until } => Some(until),
+        _ => None,
+    });
+    until.filter(|until| *until > position).unwrap_or(0)
 }
 
 /// The checkpointer is gone, which is a bug.

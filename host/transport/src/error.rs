@@ -302,7 +302,8 @@ impl Error {
             ),
             Self::Trimmed { topic, partition, from, first } => write!(
                 f,
-                "{topic}/{partition} no longer keeps offset {from}: the first it keeps is {first}"
+                "{topic}/{partition} no longer keeps offset {from}: the first it keeps is {first}; a \
+                 stage with another name begins there"
             ),
             Self::BeyondEnd { topic, partition, from, end } => write!(
                 f,

@@ -101,7 +101,8 @@ fn with_the_log_lost_too_it_says_so_and_anew_from_the_sensors_each_alert_is_acte
 
 #[test]
 fn what_a_sink_delivered_before_the_log_was_lost_it_does_not_deliver_again() {
-    let world = World::new("remembers", Receiver::without_keys(), "idempotency_key = false");
+    let natural = "idempotency_key = false\n[sink.edge]\nid = { field = \"/alert_id\" }";
+    let world = World::new("remembers", Receiver::without_keys(), natural);
     let running = world.folder.start(&["run", "p.toml"]);
     world.receiver.wait_for_requests(60);
     running.signal("TERM");

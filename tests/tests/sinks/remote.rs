@@ -248,7 +248,7 @@ fn goes_on_without(mut world: World, away: impl FnOnce(&mut World), back: impl F
         let lag = world.metric("checkpoint_remote_lag_seconds{")?;
         (failures >= 1.0 && lag > 0.0).then_some(())
     });
-    running.wait_until_it_says("copied to the remote tier, trying again");
+    running.wait_until_it_says("failed to copy a checkpoint, trying again");
     let asked = Instant::now();
     running.signal("TERM");
     let ended = running.wait().success();

@@ -67,7 +67,10 @@ impl Failure {
 
     fn text(&self, secrets: &Secrets) -> String {
         let advice = match self {
-            Failure::Timeout(_) => "check the network and the endpoint, or allow more time",
+            Failure::Timeout(_) => {
+                "check the network and the endpoint, or allow more time; recovery = \"local\" starts \
+                 without it"
+            }
             Failure::Ended => "start again",
             Failure::Store(StoreError::PermissionDenied { .. }) => "check what the key may do",
             Failure::Store(StoreError::Unauthenticated { .. }) => "check the credentials",
@@ -80,7 +83,10 @@ impl Failure {
             Failure::Store(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
                 "use a store that can create an object only if it is not there"
             }
-            Failure::Store(_) => "check the endpoint, the network and the credentials",
+            Failure::Store(_) => {
+                "check the endpoint, the network and the credentials; recovery = \"local\" starts \
+                 without it"
+            }
         };
         let what = match self {
             Failure::Timeout(after) => format!("no answer within {} ms", after.as_millis()),

@@ -84,8 +84,11 @@ impl Task {
             Wish::Resume => {
                 plain.breaker.tripped(&self.spec.breaker).is_some().then_some(DecisionKind::Resume)
             }
-            Wish::Attempt { until } => (self.spec.sink && *until > self.position())
-                .then_some(DecisionKind::Attempt { until: *until }),
+            // Behind a tripped breaker nothing is sent, so nothing is announced.
+            Wish::Attempt { until } => (self.spec.sink
+                && *until > self.position()
+                && plain.breaker.tripped(&self.spec.breaker).is_none())
+            .then_some(DecisionKind::Attempt { until: *until }),
             Wish::Switch { operators, at_checkpoint } => Some(DecisionKind::Switch {
                 operators: operators.clone(),
                 at_checkpoint: *at_checkpoint,

@@ -2,6 +2,7 @@
 //! refused payload is never touched.
 
 use super::Task;
+use super::deliver::DELIVERY_UNKNOWN;
 use super::sheet::{NO_ID, Sheet};
 use super::work::Work;
 use crate::counters::{Counters, EdgeCounters};
@@ -60,7 +61,10 @@ impl Task {
         work: &mut Work<'_>,
     ) {
         self.count(edge, |counters| &mut counters.dead_lettered);
-        work.failed(sheet.row(item));
+        // What may have been taken says nothing of the records that come.
+        if cause.disposition != DELIVERY_UNKNOWN {
+            work.failed(sheet.row(item));
+        }
         self.letter(edge, sheet, item, &cause, work);
     }
 

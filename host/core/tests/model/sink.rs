@@ -9,7 +9,7 @@ use crate::decision::{Decision, DecisionKind};
 use crate::identity::{IdSource, TimeSource, operator_seed};
 use crate::mutant::{Mutant, plant};
 use crate::operator::{Batch, Deliveries, Failure, Operator, Outcome, Receipt, Wiring};
-use crate::record::{LogBatch, PRIORITY_DEFAULT, Record, Records, Timestamp};
+use crate::record::{Control, LogBatch, PRIORITY_DEFAULT, Producer, Record, Records, Timestamp};
 use crate::spec::{DedupRules, EdgeSpec, LateRoute, OperatorSpec, Spec, TimeOrigin, TopicSpec};
 use crate::state::{EdgeSegment, Image, State};
 use crate::task::{DELIVERY_UNKNOWN, Recovery, Step, Stop, Task, Wish};
@@ -102,13 +102,13 @@ impl Disk {
         }
     }
 
-    /// As the service finds it: the last decision, if nothing was committed behind it.
+    /// As the service finds it: what the last attempt says, if that is not committed.
     fn attempted(&self) -> u64 {
-        let Some(last) = self.decisions.last() else { return 0 };
-        let DecisionKind::Attempt { until } = last.kind else { return 0 };
-        let progress = self.commit.progress;
-        let open = last.number + 1 == progress.decisions && last.position == progress.position;
-        if open { until } else { 0 }
+        let until = self.decisions.iter().rev().find_map(|decision| match decision.kind {
+            DecisionKind::Attempt { until } => Some(until),
+            _ => None,
+        });
+        until.filter(|until| *until > self.commit.progress.position).unwrap_or(0)
     }
 }
 
@@ -141,7 +141,7 @@ fn history(seed: u64, verbose: bool) -> Result<(), String> {
     };
     let mut disk = Disk::default();
     let (mut lives, mut kills) = (0, 0);
-    while disk.commit.progress.position < shape.rows {
+    while disk.commit.progress.position < input.end() {
         lives += 1;
         if lives > 5_000 {
             return Err("LV-1: it does not get on".to_owned());
@@ -183,6 +183,7 @@ fn live(
     let mut task =
         Task::new(Arc::clone(spec), state, recovery).map_err(|broken| broken.to_string())?;
     let mut attempted = disk.attempted();
+    let batch = 1 + random.below(shape.batch);
     loop {
         if random.often(shape.kill / 2) {
             return Ok(false);
@@ -193,14 +194,19 @@ fn live(
             task.take_sealed().into_iter().for_each(|batch| disk.store(batch));
             return Ok(true);
         }
-        let asks = shape.at_most_once && !quiet && position >= attempted;
-        let wish = asks.then(|| {
-            attempted = (position + shape.batch as u64).min(input.end());
+        let control = input.controls.iter().map(|(row, _)| u64::from(*row));
+        let control = control.filter(|at| *at >= position).min().unwrap_or(input.end());
+        let asks = shape.at_most_once && !quiet && position >= attempted && control > position;
+        let mut wish = asks.then(|| {
+            attempted = (position + batch as u64).min(control);
             Wish::Attempt { until: attempted }
         });
+        if wish.is_none() && !quiet && random.often(20) {
+            wish = Some(Wish::Switch { operators: Vec::new(), at_checkpoint: None });
+        }
         let rows = match shape.at_most_once && !quiet {
-            true => (attempted - position).max(1) as usize,
-            false => shape.batch,
+            true => attempted.saturating_sub(position).max(1) as usize,
+            false => batch,
         };
         let step = task.step(Some(input), rows, wish.as_ref(), std::slice::from_mut(receiver), 0);
         match step {
@@ -235,18 +241,18 @@ fn live(
 
 fn check(
     shape: &Shape,
-    ids: &[u128],
+    ids: &[Option<u128>],
     disk: &Disk,
     receiver: &Receiver,
     kills: u32,
 ) -> Result<(), String> {
     let mut letters: BTreeMap<u128, Vec<&str>> = BTreeMap::new();
     for (offset, disposition) in &disk.letters {
-        let id = ids.get(*offset as usize).ok_or("a dead letter of no row")?;
-        letters.entry(*id).or_default().push(disposition);
+        let id = ids.get(*offset as usize).copied().flatten().ok_or("a dead letter of no row")?;
+        letters.entry(id).or_default().push(disposition);
     }
     let mut repeats = 0;
-    for id in ids.iter().collect::<std::collections::BTreeSet<_>>() {
+    for id in ids.iter().flatten().collect::<std::collections::BTreeSet<_>>() {
         let acted = receiver.acted.get(id).copied().unwrap_or(0);
         let of_id = letters.get(id).map(Vec::as_slice).unwrap_or_default();
         let unknown = of_id.contains(&DELIVERY_UNKNOWN);
@@ -261,7 +267,7 @@ fn check(
         }
         if shape.knows_keys && !shape.at_most_once && acted + u32::from(!of_id.is_empty()) > 1 {
             // A rejected id may come again and be taken; then it is delivered, and once.
-            let later = of_id.len() < ids.iter().filter(|other| *other == id).count();
+            let later = of_id.len() < ids.iter().flatten().filter(|other| *other == id).count();
             if acted > 1 || !later {
                 return Err(format!("EO-2: {id:x}: {acted} times, {of_id:?}"));
             }
@@ -277,7 +283,8 @@ fn check(
     let counters = &disk.commit.counters;
     let edge = counters.edges.first().copied().unwrap_or_default();
     let outcomes = edge.absorbed + edge.dead_lettered + edge.duplicate;
-    if outcomes != counters.records_in || counters.records_in != shape.rows {
+    let rows = ids.iter().flatten().count() as u64;
+    if outcomes != counters.records_in || counters.records_in != rows {
         return Err(format!("outcomes {edge:?} of {} records", counters.records_in));
     }
     if edge.dead_lettered != disk.letters.len() as u64 {
@@ -287,14 +294,19 @@ fn check(
 }
 
 /// Rows, some of them twice, and the id of each.
-fn input(random: &mut Random, rows: u64) -> (LogBatch, Vec<u128>) {
+fn input(random: &mut Random, rows: u64) -> (LogBatch, Vec<Option<u128>>) {
     let mut records = Records::default();
-    let mut ids = Vec::new();
+    let (mut ids, mut controls) = (Vec::new(), Vec::new());
     for row in 0..rows {
+        if random.often(100) {
+            let control = control(controls.len() as u64 + 1);
+            controls.push((ids.len() as u32, control));
+            ids.push(None);
+        }
         let twice = row > 0 && random.often(150);
         let of = if twice { random.below(row as usize) as u64 } else { row };
         let name = format!("r{of}");
-        ids.push(crate::identity::hash(name.as_bytes()));
+        ids.push(Some(crate::identity::hash(name.as_bytes())));
         records.push(Record {
             value: Some(name.as_bytes()),
             id: Some(name.as_bytes()),
@@ -302,7 +314,20 @@ fn input(random: &mut Random, rows: u64) -> (LogBatch, Vec<u128>) {
             ..Record::default()
         });
     }
-    (LogBatch { records, ..LogBatch::default() }, ids)
+    (LogBatch { records, controls, ..LogBatch::default() }, ids)
+}
+
+/// A control row, which means nothing to a sink.
+fn control(number: u64) -> Control {
+    let producer = Producer { stage: "before".to_owned(), partition: 0 };
+    Control {
+        generation: 1,
+        producer: producer.clone(),
+        producers: vec![producer],
+        number,
+        watermark: number as i64,
+        active: true,
+    }
 }
 
 fn spec() -> Spec {

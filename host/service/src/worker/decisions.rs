@@ -30,9 +30,6 @@ impl Worker<'_, '_> {
             self.poll_checkpoint(true)?;
             return Ok(Some(Wish::Switch { operators: target, at_checkpoint: None }));
         }
-        if let Some(attempt) = self.attempt() {
-            return Ok(Some(attempt));
-        }
         let (number, producers) = &self.life.context.generation;
         if plain.generation < *number && spec.topics.iter().any(|topic| topic.controls) {
             return Ok(Some(Wish::Generation { number: *number, producers: producers.clone() }));
@@ -42,6 +39,9 @@ impl Worker<'_, '_> {
             && plain.breaker.tripped(&spec.breaker).is_some()
         {
             return Ok(Some(Wish::Resume));
+        }
+        if let Some(attempt) = self.attempt() {
+            return Ok(Some(attempt));
         }
         let close = self.life.board.closing();
         let makes_time = matches!(spec.time, TimeOrigin::Records(_));

@@ -88,6 +88,7 @@ impl<'l, 'a> Worker<'l, 'a> {
     /// An incarnation about to replay.
     pub fn new(life: &'l mut Life<'a>, mut it: Incarnation) -> Self {
         it.task.isolate(life.isolation);
+        let attempted = it.attempted;
         let stage = life.stage;
         let now_us = life.context.clock.elapsed_us();
         let worker = Self {
@@ -109,7 +110,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             at_end_since_us: None,
             switch_due: false,
             refused: false,
-            attempted: 0,
+            attempted,
         };
         let committed = worker.committed.clone();
         worker.life.board.tell(|standing| {
@@ -171,7 +172,10 @@ impl<'l, 'a> Worker<'l, 'a> {
         self.step_began_us = start;
         let input = self.input.front();
         let step = self.it.task.step(input, rows_max, wish.as_ref(), &mut self.it.guests, now);
-        self.busy_us += clock.elapsed_us().saturating_sub(start);
+        if replaying || !self.life.stage.is_sink() {
+            // A replay does not wait for receivers.
+            self.busy_us += clock.elapsed_us().saturating_sub(start);
+        }
         match step {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
             Ok(Step::Rows(rows)) => {

@@ -4,6 +4,7 @@
 use super::{Turn, Worker};
 use crate::deliverer::{at_most_once, commits_each_batch};
 use crate::error::Error;
+use pawl_core::decision::{Decision, DecisionKind};
 use pawl_core::task::Wish;
 
 impl Worker<'_, '_> {
@@ -15,8 +16,12 @@ impl Worker<'_, '_> {
         if !at_most_once(sink) || position < self.attempted {
             return None;
         }
+        // A step ends at a control row, and so does what is sent in it.
+        let row = |(row, _): &(u32, _)| input.base + u64::from(*row);
+        let control = input.controls.iter().map(row).find(|at| *at >= position);
         let batch = u64::from(self.life.stage.batch_records_max);
-        Some(Wish::Attempt { until: position.saturating_add(batch).min(input.end()) })
+        let until = position.saturating_add(batch).min(control.unwrap_or(input.end()));
+        (until > position).then_some(Wish::Attempt { until })
     }
 
     /// Takes note that an attempt was decided, and makes it durable.
@@ -44,12 +49,26 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// A sink was asked to stop, or cannot go on. What it was sending comes again.
+    /// A sink was asked to stop, or cannot go on. What it was sending comes again; where that must
+    /// not be, it does if the receiver surely took none of it.
     pub(super) fn halted(&mut self) -> Result<Turn, Error> {
         self.poll_commit(true)?;
         self.poll_checkpoint(true)?;
         let mut deliverers = self.it.guests.iter_mut().filter_map(|guest| guest.deliverer());
-        match deliverers.next().and_then(|deliverer| deliverer.take_trouble()) {
+        let deliverer = deliverers.next();
+        let untouched = deliverer.as_ref().is_some_and(|deliverer| deliverer.took_nothing());
+        let trouble = deliverer.and_then(|deliverer| deliverer.take_trouble());
+        let progress = self.committed.progress;
+        if untouched && self.attempted > progress.position {
+            let taken_back = Decision {
+                number: progress.decisions,
+                position: progress.position,
+                kind: DecisionKind::Attempt { until: progress.position },
+                epoch: self.life.epoch,
+            };
+            self.life.commit_alone(self.committed.clone(), vec![taken_back])?;
+        }
+        match trouble {
             Some(error) => Err(error),
             None => Ok(Turn::Halted),
         }

@@ -28,6 +28,8 @@ pub struct Header {
     pub operators: Vec<OperatorRecord>,
     /// When it was made, by the host's clock, in milliseconds since the Unix epoch. For people.
     pub created_ms: i64,
+    /// Identity of the log that its position belongs to.
+    pub log: String,
 }
 
 /// What ran one operator, and in which format it left its state.

@@ -83,6 +83,7 @@ pub fn header(task: &TaskId, name: CheckpointName) -> Header {
         output_sum: u128::from(name.sequence),
         operators: Vec::new(),
         created_ms: 1_258_000_000_000,
+        log: "0123456789abcdef0123456789abcdef".to_owned(),
     }
 }
 

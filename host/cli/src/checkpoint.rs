@@ -142,6 +142,7 @@ fn show_checkpoint(checkpoint: &Checkpoint, out: &mut Out) -> Result<()> {
     let header: &Header = &checkpoint.header;
     out.line("  valid")?;
     out.line(format!("  created: {}", text_of_time(header.created_ms)))?;
+    out.line(format!("  log: {}", shown(&header.log)))?;
     out.line(format!("  progress: {}", text_of_progress(&header.progress)))?;
     out.line(format!("  semantics: {}", header.semantics))?;
     out.line(format!("  input sum: {:032x}", header.input_sum))?;

@@ -310,6 +310,7 @@ fn checkpoints_are_listed_with_what_ran_and_a_damaged_one_with_why() {
             output_sum: 6,
             operators: vec![operator.clone()],
             created_ms: 0,
+            log: String::new(),
         };
         let key = PartKey { owner: Owner::Operator(0), number: 9 };
         let parts = vec![DraftPart { key, data: Some(bytes(vec![1; 100])) }];

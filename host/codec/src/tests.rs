@@ -93,6 +93,13 @@ fn a_decision_of_each_kind() -> Vec<Decision> {
         },
         DecisionKind::Resume,
         DecisionKind::Switch { operators: vec![digest], at_checkpoint: None },
+        DecisionKind::Undelivered {
+            disposition: "sink-rejected".to_owned(),
+            error_kind: "http-400".to_owned(),
+            message: "answered 400".to_owned(),
+            retries: 2,
+        },
+        DecisionKind::Attempt { until: 9 },
     ];
     let numbered = kinds.into_iter().enumerate();
     numbered

@@ -58,11 +58,17 @@ pub struct Clock {
     waiting: Vec<Waiting>,
     /// The first `agree` different keys seen: with fewer keys in the world fewer must agree.
     keys: Vec<Id>,
+    /// Records that time did reach, since the last one that waits.
+    calm: u32,
 }
+
+/// After so many records that time did reach, those that wait were strays: clocks that are wrong
+/// one by one must never add up to an agreement. Where time truly has a gap, none comes between.
+const CALM_RECORDS: u32 = 100;
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { records: NO_TIME, largest: NO_TIME, waiting: Vec::new(), keys: Vec::new() }
+        Self { records: NO_TIME, largest: NO_TIME, waiting: Vec::new(), keys: Vec::new(), calm: 0 }
     }
 }
 
@@ -70,9 +76,11 @@ impl Clock {
     /// A record brought `time`. A record far ahead, or the first of all, waits until `agree`
     /// records with different ids wait, of at least `agree` keys (or of all keys there are); then
     /// time moves to the smallest of them. What time has come within reach of counts from then on.
+    /// One that waited while `CALM_RECORDS` came that time did reach is forgotten by the next.
     pub fn observe(&mut self, time: Timestamp, id: Id, key: Id, rules: &WatermarkRules) {
         let agree = rules.agree.max(1);
         if time <= self.records && self.keys.len() >= agree {
+            self.calm = self.calm.saturating_add(1);
             return; // most records: time has been there, and nothing new is within its reach
         }
         if self.keys.len() < agree && !self.keys.contains(&key) {
@@ -80,7 +88,12 @@ impl Clock {
         }
         if self.largest != NO_TIME && time <= self.reach(rules) {
             self.raise(time);
+            self.calm = self.calm.saturating_add(1);
         } else {
+            if self.calm >= CALM_RECORDS {
+                self.waiting.clear();
+            }
+            self.calm = 0;
             self.wait(Waiting { time, id, key, top: time }, agree, rules.jump_max);
         }
         self.absorb(rules);
@@ -253,6 +266,26 @@ mod tests {
         }
         assert_eq!(clock.largest(), 5_200, "the smallest, and what lies within its reach");
         assert_eq!(clock.waiting().collect::<Vec<_>>(), [9_000]);
+    }
+
+    #[test]
+    fn wrong_clocks_that_come_one_by_one_never_add_up_to_an_agreement() {
+        let rules = WatermarkRules { jump_max: 1000, ..WatermarkRules::default() };
+        let mut clock = Clock::default();
+        let mut id = 0;
+        let mut observe = |clock: &mut Clock, time: Timestamp| {
+            id += 1;
+            clock.observe(time, id, id, &rules);
+        };
+        (0..3).for_each(|time| observe(&mut clock, time));
+        for stray in 0..20 {
+            (0..200).for_each(|step| observe(&mut clock, 10 + stray * 200 + step));
+            observe(&mut clock, 1_000_000 + stray);
+        }
+        assert_eq!(clock.largest(), 10 + 19 * 200 + 199);
+        // Where all clocks say so, and nothing comes between, time has a gap.
+        (0..3).for_each(|time| observe(&mut clock, 2_000_000 + time));
+        assert_eq!(clock.largest(), 2_000_002);
     }
 
     #[test]

@@ -23,6 +23,9 @@ const SINK_BATCH_MAX: u32 = 10_000;
 /// Ids that a sink remembers unless told otherwise.
 const SINK_IDS_MAX: u64 = 100_000;
 
+/// Records of which half may fail before a sink's task stops: a wrong token refuses all alike.
+const SINK_BREAKER_RECORDS: u64 = 100;
+
 const COLUMN: &str = "should be \"id\", \"key\", \"value\", \"event-time\", a JSON pointer such as \
     \"/alert_id\", or { header = \"name\" }";
 
@@ -48,8 +51,12 @@ pub(crate) fn sink(
     let backoff_ms = fields.whole("backoff_ms", 100, 1..=TIME_MS_MAX);
     let backoff_max_ms = fields.whole("backoff_max_ms", 30_000, 1..=TIME_MS_MAX);
     let batch = fields.whole_u32("batch_records_max", 500, 1..=SINK_BATCH_MAX);
-    let breaker = read_stage::breaker(fields.table("breaker"));
+    let breaker = read_stage::breaker(fields.table("breaker"), SINK_BREAKER_RECORDS);
     let kind = kind(&mut fields, base, report);
+    if fields.value("edge").is_some_and(|edge| edge.get("event_time").is_some()) {
+        let why = "a sink has no event time: nothing is late for it";
+        report.mistake(format!("{}.edge.event_time", fields.path), why);
+    }
     let mut edge = read_stage::edge(fields.table("edge"), !written.contains(&*input), report);
     edge.dedup.get_or_insert(Dedup { horizon_ms: TIME_MS_MAX, ids_max: SINK_IDS_MAX });
     if edge.watermark.take().is_some() {
@@ -89,7 +96,7 @@ pub(crate) fn sink(
 }
 
 fn kind(fields: &mut Fields<'_>, base: &Path, report: &Report) -> Option<SinkKind> {
-    let sql = fields.table_maybe("sql").map(|fields| SinkKind::Sql(sql(fields, report)));
+    let sql = fields.table_maybe("sql").map(|fields| SinkKind::Sql(sql(fields, base, report)));
     let http = fields.table_maybe("http").map(|fields| SinkKind::Http(http(fields, report)));
     let file = fields.table_maybe("file").map(|fields| SinkKind::File(file(fields, base, report)));
     let mut kinds = [sql, http, file].into_iter().flatten();
@@ -101,7 +108,7 @@ fn kind(fields: &mut Fields<'_>, base: &Path, report: &Report) -> Option<SinkKin
     kind
 }
 
-fn sql(mut fields: Fields<'_>, report: &Report) -> SqlSink {
+fn sql(mut fields: Fields<'_>, base: &Path, report: &Report) -> SqlSink {
     let url = secret_needed(&mut fields, "url", "url_env", "\"postgres://...\" or \"sqlite:FILE\"");
     if let Secret::Text(text) = &url
         && !["postgres://", "postgresql://", "sqlite:", ""].iter().any(|scheme| match *scheme {
@@ -111,6 +118,14 @@ fn sql(mut fields: Fields<'_>, report: &Report) -> SqlSink {
     {
         fields.mistake("url", "should begin with \"postgres://\" or \"sqlite:\"");
     }
+    let url = match url {
+        // Relative to the pipeline file, as all paths are.
+        Secret::Text(text) => Secret::Text(match text.strip_prefix("sqlite:") {
+            Some(path) => format!("sqlite:{}", base.join(path).display()),
+            None => text,
+        }),
+        variable => variable,
+    };
     let table = fields.text_needed("table", "the table's name");
     let mut columns = BTreeMap::new();
     for (path, column, value) in fields.entries("columns") {

@@ -53,7 +53,7 @@ pub(crate) fn stage(mut fields: Fields<'_>, written: &BTreeSet<&str>, report: &R
     let batch_records_max = fields.whole_u32("batch_records_max", 1_024, 1..=BATCH_MAX);
     let in_flight_records_max = fields.whole("in_flight_records_max", 20_000, 1..=RECORDS_MAX);
     let in_flight_bytes_max = fields.whole("in_flight_bytes_max", 64 << 20, 1..=COLUMN_BYTES_MAX);
-    let breaker = breaker(fields.table("breaker"));
+    let breaker = breaker(fields.table("breaker"), 1_000);
     let internal = written.contains(input.as_str());
     let mut operators = Vec::new();
     for operator_fields in fields.tables("operator", "stage.operator", OPERATORS_MAX) {
@@ -94,9 +94,9 @@ fn late(stage: &mut Fields<'_>, report: &Report) -> Late {
     }
 }
 
-pub(crate) fn breaker(mut fields: Fields<'_>) -> Breaker {
+pub(crate) fn breaker(mut fields: Fields<'_>, records: u64) -> Breaker {
     let breaker = Breaker {
-        records: fields.whole("records", 1_000, 1..=1_000_000),
+        records: fields.whole("records", records, 1..=1_000_000),
         failed_share_max: fields.share("failed_share_max", 0.5),
     };
     fields.finish();

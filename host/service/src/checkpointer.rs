@@ -5,7 +5,7 @@
 use crate::clock::Clock;
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
-use pawl_checkpoint::{Draft, DraftPart, Header, Owner, PartKey, Store, bytes};
+use pawl_checkpoint::{Draft, DraftPart, Header, Owner, PartKey, Replication, Store, bytes};
 use pawl_core::commit::TaskId;
 use pawl_core::decision::CheckpointName;
 use pawl_core::record::Offset;
@@ -45,9 +45,11 @@ impl Checkpointer {
         store: Arc<dyn Store>,
         transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
+        replication: Option<Replication>,
     ) -> Result<(Self, std::thread::JoinHandle<()>), Error> {
         let (jobs, inbox) = sync_channel(JOBS_MAX);
-        let room = Room { pipeline, store, transport, clock, floors: Mutex::default() };
+        let floors = Mutex::default();
+        let room = Room { pipeline, store, transport, clock, replication, floors };
         let thread = std::thread::Builder::new()
             .name("checkpointer".to_owned())
             .spawn(move || room.serve(&inbox))
@@ -69,6 +71,8 @@ struct Room {
     store: Arc<dyn Store>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    /// How far the copies in the remote tier are, if there is one.
+    replication: Option<Replication>,
     /// From where each task needs its input.
     floors: Mutex<BTreeMap<TaskId, Offset>>,
 }
@@ -109,9 +113,18 @@ impl Room {
             code: "state",
             what: format!("the state could not be encoded: {error}"),
         })?;
+        if let Some(by) = self.superseded(&header.task) {
+            let task = header.task.clone();
+            return Err(pawl_checkpoint::Error::Superseded { task, name, by }.into());
+        }
         let written = self.store.write(&Draft { header, core, base, parts: drafts })?;
         tracing::debug!(?name, ?written, "checkpoint written");
         Ok(name)
+    }
+
+    /// The checkpoint of another owner in the remote tier, where that was noticed (FN-1).
+    fn superseded(&self, task: &TaskId) -> Option<CheckpointName> {
+        self.replication.as_ref()?.task(task)?.superseded_by
     }
 
     fn let_go(&self, task: &TaskId) -> Result<(), Error> {

@@ -33,6 +33,8 @@ pub struct RunOptions {
 pub(crate) struct Context {
     pub pipeline: Arc<Pipeline>,
     pub transport: Arc<dyn Transport>,
+    /// Which log it is.
+    pub log: String,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub stop: Arc<StopFlag>,
@@ -44,5 +46,5 @@ pub(crate) struct Context {
     /// Number of the generation and all its producers.
     pub generation: (u64, Vec<Producer>),
     /// What is counted beside the commits.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }

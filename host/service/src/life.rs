@@ -104,7 +104,13 @@ impl<'a> Life<'a> {
                 stored = context.transport.recovery(id)?;
             }
             life.birth(stored.commit.as_ref(), None)?;
-        } else if context.options.fresh {
+        } else if !context.options.fresh {
+            // Before anything of it is taken up or written over.
+            let mut headers = names.iter().filter_map(|name| context.store.header(id, *name).ok());
+            if let Some(header) = headers.next() {
+                life.refuse_foreign(&header)?;
+            }
+        } else {
             life.begin_on_another_log(&stored)?;
         }
         let root = stored.commit.as_ref().map_or(0, |commit| commit.progress.root());

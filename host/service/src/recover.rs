@@ -120,6 +120,7 @@ impl Life<'_> {
             output_sum: state.plain.output_sum,
             operators: operators.collect(),
             created_ms: self.context.clock.now_ms(),
+            log: self.context.log.clone(),
         }
     }
 
@@ -251,12 +252,17 @@ impl Life<'_> {
         let found = self.context.store.newest(&self.id)?;
         let root = stored.commit.as_ref().map_or(0, |commit| commit.progress.root());
         let Some(checkpoint) = found.checkpoint else { return Ok(()) };
-        if checkpoint.header.progress.root() <= root {
+        let of_this_log = checkpoint.header.log == self.context.log;
+        if of_this_log && checkpoint.header.progress.root() <= root {
             return Ok(());
         }
         tracing::warn!(task = %self.id, "the log is another one; starting anew, as asked for");
         let remembered = match self.has_natural_ids() {
-            true => Some(self.base_of(checkpoint, root)?),
+            true => {
+                let mut checkpoint = checkpoint;
+                checkpoint.header.log.clone_from(&self.context.log); // its ids mean the same here
+                Some(self.base_of(checkpoint, root)?)
+            }
             false => None,
         };
         if self.stage.is_sink() && remembered.is_none() {
@@ -267,6 +273,22 @@ impl Life<'_> {
             );
         }
         self.birth(stored.commit.as_ref(), remembered)
+    }
+
+    /// A position means nothing on another log: a checkpoint of one must never be gone on from, nor
+    /// overwritten by what was made from it.
+    pub(crate) fn refuse_foreign(&self, header: &Header) -> Result<(), Error> {
+        if header.log == self.context.log {
+            return Ok(());
+        }
+        let what = format!(
+            "the newest checkpoint of {} ({}-{}) belongs to another log: another host, or an older \
+             database, has used the same checkpoints. Give each pipeline a folder and a \
+             checkpoint.remote.url of its own; or bring the right pawl.db back; or start with \
+             --fresh, which goes on from what this database holds with an empty state",
+            self.id, header.name.epoch, header.name.sequence
+        );
+        Err(Error::State { code: "foreign-log", what })
     }
 
     /// Whether a sink knows its records by what they hold, so that their ids mean the same on any
@@ -290,6 +312,7 @@ impl Life<'_> {
 
     fn base_of(&mut self, checkpoint: Checkpoint, commit_root: u64) -> Result<Base, Error> {
         let Checkpoint { header, core, parts } = checkpoint;
+        self.refuse_foreign(&header)?;
         let known = header.semantics == SEMANTICS || header.semantics + 1 == SEMANTICS;
         if !known && header.progress.root() < commit_root {
             let what = format!(
@@ -386,7 +409,7 @@ impl Life<'_> {
             stage: self.stage.name.clone(),
             partition: self.id.partition,
             epoch: self.epoch,
-            log: self.context.transport.identity()?,
+            log: self.context.log.clone(),
         };
         let (clock, stop) = (Arc::clone(&self.context.clock), Arc::clone(&self.context.stop));
         let by_place = running.configuration.edge.id == pawl_core::identity::IdSource::Position;

@@ -13,6 +13,7 @@ use crate::progress::Standing;
 use crate::stop::StopFlag;
 use crate::supervisor::{self, Outcomes};
 use crate::tiers::Tiers;
+use pawl_checkpoint::{Header, Store};
 use pawl_core::commit::{Progress, TaskId};
 use pawl_core::counters::Counters;
 use pawl_core::record::{Producer, Timestamp};
@@ -62,6 +63,12 @@ pub fn run_with_clock(
     let transport: Arc<dyn Transport> = Arc::new(open_transport(pipeline, false)?);
     let tiers = Tiers::open(pipeline, &clock)?;
     let store = Arc::clone(&tiers.store);
+    if options.fresh && is_rewound(pipeline, transport.as_ref(), store.as_ref())? {
+        tracing::warn!(
+            "the log is not the one that the checkpoints know; it is another from here on"
+        );
+        transport.become_another()?;
+    }
     for object in ready.values().flat_map(|ready| &ready.objects) {
         store.put_object(object)?;
     }
@@ -84,9 +91,12 @@ pub fn run_with_clock(
         Arc::clone(&store),
         Arc::clone(&transport),
         Arc::clone(&clock),
+        tiers.replication(),
     )?;
+    let metrics = Arc::new(Metrics::new(&pipeline.data, tiers.replication()));
     let context = Arc::new(Context {
         pipeline: shared,
+        log: transport.identity()?,
         transport,
         store,
         clock,
@@ -97,7 +107,7 @@ pub fn run_with_clock(
         checkpointer,
         options: options.clone(),
         generation,
-        metrics: Metrics::new(&pipeline.data, tiers.replication()),
+        metrics: Arc::clone(&metrics),
     });
     let outcomes = supervisor::supervise(&context);
     let journal_closed = context.journal.close();
@@ -106,6 +116,7 @@ pub fn run_with_clock(
         return Err(Error::Panicked("the checkpointer".to_owned()));
     }
     tiers.close();
+    metrics.write();
     drop(lock);
     let summary = summary(outcomes?)?;
     journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
@@ -127,6 +138,31 @@ pub fn open_transport(pipeline: &Pipeline, read_only: bool) -> Result<Embedded, 
         }
     }
     Ok(transport)
+}
+
+/// Whether checkpoints of any task are ahead of what the log says: it was put back from an older
+/// copy, or made anew.
+fn is_rewound(
+    pipeline: &Pipeline,
+    transport: &dyn Transport,
+    store: &dyn Store,
+) -> Result<bool, Error> {
+    let log = transport.identity()?;
+    for stage in &pipeline.stages {
+        for partition in 0..transport.partitions(&stage.input)? {
+            let task = TaskId { stage: stage.name.clone(), partition };
+            let commit = transport.recovery(&task)?.commit;
+            let root = commit.map_or(0, |commit| commit.progress.root());
+            let names = store.names(&task)?.into_iter();
+            let mut headers = names.filter_map(|name| store.header(&task, name).ok());
+            // Of another log: then this one has an identity of its own already.
+            let ahead = |header: Header| header.log == log && header.progress.root() > root;
+            if headers.next().is_some_and(ahead) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn summary(outcomes: Outcomes) -> Result<Summary, Error> {

@@ -193,6 +193,10 @@ impl Transport for Mortal {
     fn identity(&self) -> Result<String, Error> {
         self.inner.identity()
     }
+
+    fn become_another(&self) -> Result<(), Error> {
+        self.inner.become_another()
+    }
     fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), Error> {
         self.write(|| self.inner.create_topic(topic, partitions))
     }

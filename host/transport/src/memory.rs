@@ -22,13 +22,13 @@ const DROP_BATCHES_MAX: usize = 64;
 /// The transport in memory. Each value is a log of its own.
 #[derive(Debug)]
 pub struct Memory {
-    identity: String,
     state: Mutex<State>,
     appended: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    identity: String,
     topics: BTreeMap<String, Vec<Log>>,
     tasks: BTreeMap<TaskId, Task>,
     generations: Vec<Vec<Producer>>,
@@ -64,10 +64,8 @@ struct Task {
 impl Memory {
     /// An empty transport.
     pub fn new() -> Self {
-        // Its keys are random numbers of the operating system, and differ for each value.
-        let random = RandomState::new();
-        let identity = format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1));
-        Self { identity, state: Mutex::default(), appended: Condvar::new() }
+        let state = State { identity: random_identity(), ..State::default() };
+        Self { state: Mutex::new(state), appended: Condvar::new() }
     }
 
     /// Lets the next writing call fail with `error` and store nothing. After a fatal one every
@@ -204,6 +202,12 @@ impl State {
     }
 }
 
+fn random_identity() -> String {
+    // Its keys are random numbers of the operating system, and differ for each value.
+    let random = RandomState::new();
+    format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1))
+}
+
 impl Log {
     fn new() -> Self {
         Self { first: 0, end: 0, timestamp: Timestamp::MIN, batches: VecDeque::new() }
@@ -224,7 +228,12 @@ fn checked(batch: LogBatch) -> Result<LogBatch, Error> {
 
 impl Transport for Memory {
     fn identity(&self) -> Result<String, Error> {
-        Ok(self.identity.clone())
+        Ok(self.locked().identity.clone())
+    }
+
+    fn become_another(&self) -> Result<(), Error> {
+        self.writing()?.identity = random_identity();
+        Ok(())
     }
 
     fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), Error> {

@@ -24,10 +24,15 @@ use std::time::Duration;
 /// Any number of threads may call at once, and with the embedded transport any number of processes
 /// may read and produce. Each task is committed by the one owner that claimed it last.
 pub trait Transport: Send + Sync {
-    /// Which log this is: 128 random bits as 32 lower-case hexadecimal digits, made with the log,
-    /// durable, and the same for ever. Offsets mean nothing without it: a log that was lost and
-    /// made anew counts from 0 again, and has another identity. A copy of a log is the same log.
+    /// Which log this is: 128 random bits as 32 lower-case hexadecimal digits, made with the log and
+    /// durable. Offsets mean nothing without it: a log that was lost and made anew counts from 0
+    /// again, and has another identity. A copy of a log is the same log, until a person says that
+    /// it is gone on from anew; see `become_another`.
     fn identity(&self) -> Result<String, Error>;
+
+    /// Gives the log a new identity: it was put back from an older copy, and what is appended from
+    /// here on is not what once followed. Only because a person says so.
+    fn become_another(&self) -> Result<(), Error>;
 
     /// Makes a topic, or lets one grow to `partitions`. What is there already is left alone.
     /// `Error::PartitionsShrink` if it has more partitions, `Error::Invalid` for 0.

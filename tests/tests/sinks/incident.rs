@@ -94,7 +94,7 @@ fn with_the_log_lost_too_it_says_so_and_anew_from_the_sensors_each_alert_is_acte
     world.lose_everything();
     world.folder.produce("observations", &LINES);
     // The checkpoints are of a log that is gone: nothing is guessed.
-    world.folder.run(&["--until-idle"]).fails(1, &["database-older", "--fresh"]);
+    world.folder.run(&["--until-idle"]).fails(1, &["foreign-log", "--fresh"]);
     world.folder.run(&["--until-idle", "--close-windows", "--fresh"]).success();
     world.acted_on_each_once();
 }
@@ -111,4 +111,30 @@ fn what_a_sink_delivered_before_the_log_was_lost_it_does_not_deliver_again() {
     world.folder.produce("observations", &LINES);
     world.folder.run(&["--until-idle", "--close-windows", "--fresh"]).success();
     world.acted_on_each_once();
+}
+
+#[test]
+fn checkpoints_of_another_log_are_neither_gone_on_from_nor_written_over() {
+    let one = World::new("one", Receiver::with_keys(), "");
+    let drained = |world: &World, arguments: &[&str]| {
+        let running = world.folder.start(&[&["run", "p.toml"], arguments].concat());
+        world.receiver.wait_for_requests(30);
+        running.signal("TERM");
+        running.wait().success();
+    };
+    drained(&one, &[]);
+    // Another host, with the same file and a log of its own.
+    let other = World::new("other", Receiver::with_keys(), "");
+    let remote = one.folder.path().join("remote").display().to_string();
+    let shared = format!("checkpoint.remote.url=file://{remote}");
+    let there = ["--set", shared.as_str()];
+    let to_the_end = [&["--until-idle"], &there[..]].concat();
+    other.folder.run(&to_the_end).fails(1, &["foreign-log", "--fresh"]);
+    assert_eq!(other.receiver.effects(), []);
+    drained(&other, &[&["--fresh"], &there[..]].concat());
+    // The first one takes nothing up that is not its own, and with a place of its own goes on.
+    one.folder.run(&["--until-idle"]).fails(1, &["foreign-log"]);
+    let own = format!("checkpoint.remote.url=file://{remote}-own");
+    one.folder.run(&["--until-idle", "--close-windows", "--set", &own]).success();
+    one.acted_on_each_once();
 }

@@ -191,7 +191,7 @@ fn a_row_that_a_constraint_refuses_is_a_dead_letter_and_all_others_are_in() {
     world.server.sql(&TABLE.replace("CHECK", ", CONSTRAINT luck CHECK (cell NOT LIKE '%7')"));
     produce(&world.folder, 0, 1);
     world.kill("after-delivery:2");
-    world.kill("commit-durable:20");
+    world.kill("commit-durable:6");
     world.folder.run(&TO_THE_END).success();
     let is_refused = |alert: &&Alert| alert.key.ends_with('7');
     let (refused, taken): (Vec<&Alert>, Vec<&Alert>) = ALERTS.values().partition(is_refused);

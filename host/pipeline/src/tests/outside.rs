@@ -110,6 +110,7 @@ fn what_is_wrong_with_a_sink_or_source_is_said_with_its_path() {
         ("raw = \"value\"", "raw = \"body\"", "sink.db.sql.columns.raw"),
         ("concurrency_max = 7", "concurrency_max = 0", "sink.hook.http.concurrency_max"),
         ("concurrency_max = 7", "mode = \"once\"", "sink.hook.http.mode"),
+        ("concurrency_max = 7", "[sink.edge]\nevent_time = \"own\"", "sink.hook.edge.event_time"),
         ("https://user", "ftp://user", "sink.hook.http.url"),
         ("[sink.file]", "[sink.folder]", "sink.files"),
         ("topic = \"in\"", "topic = \"alerts\"", "source.sensors.topic"),

@@ -28,6 +28,14 @@ pub(super) struct Body {
     pub bytes: Vec<u8>,
 }
 
+/// Gives the log another identity.
+pub(super) fn become_another(connection: &Connection, path: &Path) -> Result<(), Error> {
+    connection
+        .execute("UPDATE identity SET id = lower(hex(randomblob(16)))", [])
+        .map(drop)
+        .map_err(|error| storage(path, "give a new identity to", error))
+}
+
 /// Which log this is.
 pub(super) fn identity(connection: &Connection, path: &Path) -> Result<String, Error> {
     let failed = |error| storage(path, "read the identity of", error);

@@ -174,6 +174,12 @@ impl Transport for Embedded {
         self.pool.read(|connection| log::identity(connection, &self.path))
     }
 
+    fn become_another(&self) -> Result<(), Error> {
+        self.write("give a new identity to", 0, |write, path| {
+            log::become_another(write.connection, path)
+        })
+    }
+
     fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), Error> {
         if partitions == 0 {
             return Err(Error::Invalid { what: format!("topic {topic} without partitions") });

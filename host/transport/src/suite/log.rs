@@ -6,7 +6,7 @@ use crate::transport::{ReadMax, Retained, Topic, Transport};
 use pawl_core::record::{Control, LogBatch, Producer, Record};
 use std::time::{Duration, Instant};
 
-/// Whatever is done with a log, it stays the same one.
+/// Whatever is done with a log, it stays the same one, until somebody says that it is another.
 pub fn a_log_has_one_identity(transport: &dyn Transport) {
     let identity = transport.identity().unwrap();
     let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -15,7 +15,11 @@ pub fn a_log_has_one_identity(transport: &dyn Transport) {
     transport.produce("t", 0, batch(["x"]), 0).unwrap();
     transport.claim(&task("s"), 0).unwrap();
     transport.trim("t", 0, 1).unwrap();
-    assert_eq!(transport.identity(), Ok(identity));
+    assert_eq!(transport.identity().as_ref(), Ok(&identity));
+    transport.become_another().unwrap();
+    let another = transport.identity().unwrap();
+    assert!(another != identity && another.len() == 32, "{another}");
+    assert_eq!(transport.identity(), Ok(another));
 }
 
 /// No two that were made have the same identity, and it does not look as if it were counted.

@@ -70,8 +70,9 @@ impl Row {
             offset_ns: sample.time_ns.rem_euclid(PANE_NS) as u32,
             position_km: sample.position_km,
             velocity_km_s: sample.velocity_km_s.map(|part| part as f32),
-            // It must stay above 0, and finite.
-            sigma_km: (sample.sigma_km as f32).clamp(1e-18, 1e18),
+            // Weights go by its square: no sensor is better than a micrometre, and one that said
+            // so would leave nothing of all others.
+            sigma_km: (sample.sigma_km as f32).clamp(1e-9, 1e9),
         }
     }
 

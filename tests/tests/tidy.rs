@@ -231,7 +231,7 @@ fn no_test_sleeps_to_wait_for_something() {
 fn nothing_names_this_machine_or_a_registry_of_its_own() {
     let folders = ["/home", "/root", "/work", "/Users"].map(|folder| format!("{folder}/"));
     let crates_io = "registry+https://github.com/rust-lang/crates.io-index";
-    let registry = ["registry = ", "registry-index = ", "replace-with = ", "[source."];
+    let registry = ["registry = ", "registry-index = ", "replace-with = ", "[source.crates-io"];
     let mut mistakes = Vec::new();
     for file in tree() {
         for (at, line) in file.text.lines().enumerate() {

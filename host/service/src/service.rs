@@ -72,13 +72,7 @@ pub fn run_with_clock(
     for object in ready.values().flat_map(|ready| &ready.objects) {
         store.put_object(object)?;
     }
-    let mut producers = Vec::new();
-    for stage in pipeline.stages.iter().filter(|stage| !stage.is_sink()) {
-        for partition in 0..transport.partitions(&stage.input)? {
-            producers.push(Producer { stage: stage.name.clone(), partition });
-        }
-    }
-    producers.sort();
+    let producers = producers(pipeline, transport.as_ref())?;
     let generation = (transport.generation(&producers)?, producers);
     let journal = Journal::open(&pipeline.data)
         .map_err(|error| Error::System { doing: "open the journal", error })?;
@@ -128,8 +122,10 @@ pub fn open_transport(pipeline: &Pipeline, read_only: bool) -> Result<Embedded, 
     if let Some(folder) = pipeline.log.parent()
         && !read_only
     {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Error::System { doing: "make the folder of the log", error })?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::State {
+            code: "log-folder",
+            what: format!("failed to make {} for the log: {error}", folder.display()),
+        })?;
     }
     let transport = Embedded::open(&pipeline.log, &Options { read_only, ..Options::default() })?;
     if !read_only {
@@ -138,6 +134,18 @@ pub fn open_transport(pipeline: &Pipeline, read_only: bool) -> Result<Embedded, 
         }
     }
     Ok(transport)
+}
+
+/// All tasks that write topics, ascending.
+fn producers(pipeline: &Pipeline, transport: &dyn Transport) -> Result<Vec<Producer>, Error> {
+    let mut producers = Vec::new();
+    for stage in pipeline.stages.iter().filter(|stage| !stage.is_sink()) {
+        for partition in 0..transport.partitions(&stage.input)? {
+            producers.push(Producer { stage: stage.name.clone(), partition });
+        }
+    }
+    producers.sort();
+    Ok(producers)
 }
 
 /// Whether checkpoints of any task are ahead of what the log says: it was put back from an older

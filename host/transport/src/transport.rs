@@ -24,7 +24,7 @@ use std::time::Duration;
 /// Any number of threads may call at once, and with the embedded transport any number of processes
 /// may read and produce. Each task is committed by the one owner that claimed it last.
 pub trait Transport: Send + Sync {
-    /// Which log this is: 128 random bits as 32 lower-case hexadecimal digits, made with the log and
+    /// Which log this is: 128 random bits as 32 lower-case hexadecimal digits, made with the log,
     /// durable. Offsets mean nothing without it: a log that was lost and made anew counts from 0
     /// again, and has another identity. A copy of a log is the same log, until a person says that
     /// it is gone on from anew; see `become_another`.

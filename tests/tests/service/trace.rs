@@ -1,4 +1,4 @@
-//! `pawl trace`: from an alert back to the observations that it rests on, by the reference pipeline.
+//! `pawl trace`: from an alert back to the observations that it rests on.
 
 use pawl_sensors::{SensorOptions, collision_2009, make_observations, time};
 use pawl_tests::Folder;

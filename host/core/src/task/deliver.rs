@@ -77,7 +77,8 @@ impl Task {
         let unknown = Receipt::Undelivered {
             disposition: DELIVERY_UNKNOWN,
             kind: DELIVERY_UNKNOWN.to_owned(),
-            message: "the host ended when it was about to be sent or was being sent; it may have been taken".to_owned(),
+            message: "the host ended when it was about to be sent, or was; it may have been taken"
+                .to_owned(),
             retries: 0,
         };
         let mut receipts = vec![unknown; sent];

@@ -14,8 +14,7 @@ impl Worker<'_, '_> {
     pub(super) fn checkpoint_is_due(&self, now: u64) -> bool {
         // While other operators replay, the state is neither the old ones' nor decided to be the
         // new ones'.
-        let tolerant = self.it.task.is_tolerant() && self.it.task.is_replaying();
-        if self.checkpoint.is_some() || self.life.isolation.is_some() || tolerant {
+        if self.checkpoint.is_some() || self.life.isolation.is_some() || self.is_undecided() {
             return false;
         }
         let given = &self.life.context.pipeline.checkpoint;
@@ -32,6 +31,12 @@ impl Worker<'_, '_> {
             replayed: self.replayed,
             starts_in_vain: self.life.starts_in_vain,
         })
+    }
+
+    /// Whether other operators run than those that committed, and that is not decided yet.
+    pub(super) fn is_undecided(&self) -> bool {
+        let task = &self.it.task;
+        (task.is_tolerant() && task.is_replaying()) || self.it.switched_at.is_some()
     }
 
     /// Copies the state and hands it over to be written. What it rests on is durable first.

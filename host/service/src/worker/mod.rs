@@ -302,8 +302,8 @@ impl<'l, 'a> Worker<'l, 'a> {
             self.commit_now()?;
         }
         self.poll_checkpoint(true)?;
-        let tolerant = self.it.task.is_tolerant() && self.it.task.is_replaying();
-        if self.it.task.progress().root() != self.checkpointed_root && !tolerant {
+        let anew = self.it.task.progress().root() != self.checkpointed_root;
+        if anew && !self.is_undecided() {
             self.take_checkpoint()?;
             self.poll_checkpoint(true)?;
         }

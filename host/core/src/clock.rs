@@ -34,7 +34,12 @@ struct Waiting {
     /// The largest time that comes within reach once `time` has: those of records that waited
     /// behind this one and for which there is no room.
     top: Timestamp,
+    /// The largest event time when it came. It agrees with others only while that stands.
+    since: Timestamp,
 }
+
+/// Records that wait, at most: more are strays, and of these the farthest goes.
+const WAITING_MAX: usize = 64;
 
 impl Waiting {
     /// Takes in a later one, if time that has come to this one reaches it.
@@ -58,29 +63,23 @@ pub struct Clock {
     waiting: Vec<Waiting>,
     /// The first `agree` different keys seen: with fewer keys in the world fewer must agree.
     keys: Vec<Id>,
-    /// Records that time did reach, since the last one that waits.
-    calm: u32,
 }
-
-/// After so many records that time did reach, those that wait were strays: clocks that are wrong
-/// one by one must never add up to an agreement. Where time truly has a gap, none comes between.
-const CALM_RECORDS: u32 = 100;
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { records: NO_TIME, largest: NO_TIME, waiting: Vec::new(), keys: Vec::new(), calm: 0 }
+        Self { records: NO_TIME, largest: NO_TIME, waiting: Vec::new(), keys: Vec::new() }
     }
 }
 
 impl Clock {
     /// A record brought `time`. A record far ahead, or the first of all, waits until `agree`
     /// records with different ids wait, of at least `agree` keys (or of all keys there are); then
-    /// time moves to the smallest of them. What time has come within reach of counts from then on.
-    /// One that waited while `CALM_RECORDS` came that time did reach is forgotten by the next.
+    /// time moves to the smallest of them. They must come while time stands: where other records
+    /// still move it, those ahead are strays. What time has come within reach of counts from then
+    /// on.
     pub fn observe(&mut self, time: Timestamp, id: Id, key: Id, rules: &WatermarkRules) {
         let agree = rules.agree.max(1);
         if time <= self.records && self.keys.len() >= agree {
-            self.calm = self.calm.saturating_add(1);
             return; // most records: time has been there, and nothing new is within its reach
         }
         if self.keys.len() < agree && !self.keys.contains(&key) {
@@ -88,20 +87,20 @@ impl Clock {
         }
         if self.largest != NO_TIME && time <= self.reach(rules) {
             self.raise(time);
-            self.calm = self.calm.saturating_add(1);
         } else {
-            if self.calm >= CALM_RECORDS {
-                self.waiting.clear();
-            }
-            self.calm = 0;
-            self.wait(Waiting { time, id, key, top: time }, agree, rules.jump_max);
+            let since = self.records;
+            self.wait(Waiting { time, id, key, top: time, since }, agree, rules.jump_max);
         }
         self.absorb(rules);
-        while self.agreed(agree) {
-            let smallest = self.waiting.first().map_or(NO_TIME, |waiting| waiting.time);
+        while let Some(smallest) = self.agreed(agree) {
             let largest = self.waiting.last().map_or(NO_TIME, |waiting| waiting.time);
+            let before = self.records;
             self.raise(if planted(Mutant::JumpToLargest) { largest } else { smallest });
             self.absorb(rules);
+            // They came in one still moment, and still do.
+            let now = self.records;
+            let together = self.waiting.iter_mut().filter(|waiting| waiting.since == before);
+            together.for_each(|waiting| waiting.since = now);
         }
     }
 
@@ -146,15 +145,23 @@ impl Clock {
         self.largest.saturating_add(rules.jump_max)
     }
 
-    /// Whether so many wait that time may leap.
-    fn agreed(&self, agree: usize) -> bool {
-        if self.waiting.len() < agree {
-            return false;
+    /// The smallest of those that agree, if so many do that time may leap. Clocks that are wrong one
+    /// by one never add up to an agreement: what came before time last moved does not count.
+    fn agreed(&self, agree: usize) -> Option<Timestamp> {
+        let fresh = || {
+            let stands = |waiting: &&Waiting| waiting.since == self.records;
+            self.waiting
+                .iter()
+                .filter(move |waiting| stands(waiting) || planted(Mutant::StraysAddUp))
+        };
+        if fresh().count() < agree {
+            return None;
         }
-        let mut keys: Vec<Id> = self.waiting.iter().map(|waiting| waiting.key).collect();
+        let mut keys: Vec<Id> = fresh().map(|waiting| waiting.key).collect();
         keys.sort_unstable();
         keys.dedup();
-        keys.len() >= self.keys.len()
+        let enough = keys.len() >= self.keys.len();
+        fresh().next().map(|waiting| waiting.time).filter(|_| enough)
     }
 
     fn raise(&mut self, time: Timestamp) {
@@ -166,11 +173,16 @@ impl Clock {
         if let Some(same) = self.waiting.iter_mut().find(|waiting| waiting.id == new.id) {
             let (mut first, later) = (new.min(*same), new.max(*same));
             first.take_in(&later, jump_max);
+            first.since = same.since.min(new.since);
             *same = first;
         } else {
             self.waiting.push(new);
         }
         self.waiting.sort_unstable();
+        if self.waiting.len() > WAITING_MAX {
+            let stray = self.waiting.iter().rposition(|waiting| waiting.since != self.records);
+            self.waiting.remove(stray.unwrap_or(WAITING_MAX));
+        }
         let of_key = |(_, waiting): &(usize, &Waiting)| waiting.key == new.key;
         let places = self.waiting.iter().enumerate().filter(of_key).map(|(at, _)| at);
         let places: Vec<usize> = places.collect();
@@ -278,12 +290,13 @@ mod tests {
             clock.observe(time, id, id, &rules);
         };
         (0..3).for_each(|time| observe(&mut clock, time));
-        for stray in 0..20 {
-            (0..200).for_each(|step| observe(&mut clock, 10 + stray * 200 + step));
+        for stray in 0..200 {
+            observe(&mut clock, 10 + stray);
             observe(&mut clock, 1_000_000 + stray);
         }
-        assert_eq!(clock.largest(), 10 + 19 * 200 + 199);
-        // Where all clocks say so, and nothing comes between, time has a gap.
+        assert_eq!(clock.largest(), 209);
+        assert!(clock.waiting().count() <= WAITING_MAX);
+        // Where all clocks say so, time has a gap.
         (0..3).for_each(|time| observe(&mut clock, 2_000_000 + time));
         assert_eq!(clock.largest(), 2_000_002);
     }

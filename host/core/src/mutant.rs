@@ -72,6 +72,8 @@ mutants! {
     IdleForgotten,
     /// Only one operator is isolated, and those behind it are not.
     IsolatedAlone,
+    /// Wrong clocks that come one by one add up to an agreement.
+    StraysAddUp,
     /// A sink delivers in the replay, too.
     DeliveredAgain,
     /// What a receiver did not take is not decided, so a replay takes it for delivered.

@@ -94,6 +94,7 @@ impl Plant {
             Mutant::GenerationUnsaid,
             Mutant::NearForgotten,
             Mutant::JumpToLargest,
+            Mutant::StraysAddUp,
         ];
         match self {
             Plant::Core(mutant) => in_core.contains(&mutant),

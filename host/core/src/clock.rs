@@ -145,8 +145,8 @@ impl Clock {
         self.largest.saturating_add(rules.jump_max)
     }
 
-    /// The smallest of those that agree, if so many do that time may leap. Clocks that are wrong one
-    /// by one never add up to an agreement: what came before time last moved does not count.
+    /// The smallest of those that agree, if so many do that time may leap. Clocks that are wrong
+    /// one by one never add up to an agreement: what came before time last moved does not count.
     fn agreed(&self, agree: usize) -> Option<Timestamp> {
         let fresh = || {
             let stands = |waiting: &&Waiting| waiting.since == self.records;

@@ -292,10 +292,7 @@ impl<'a> Selector<'a> {
             return Ok((false, false));
         };
         let time_edge = own.watermark_at().unwrap_or(0);
-        let watermark = match entry > time_edge {
-            true => told.operator_watermarks.get(entry).copied().unwrap_or(NO_TIME),
-            false => told.watermark,
-        };
+        let watermark = told.watermark_at(own, entry);
         if watermark == NO_TIME {
             return Ok((false, false));
         }

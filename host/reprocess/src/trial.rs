@@ -25,7 +25,7 @@ pub struct Trials<'a> {
     pub discarded: u64,
     /// Would be dead letters again, by operator and kind, with the message of the first.
     pub failed: BTreeMap<(String, String), (u64, String)>,
-    /// Their time has passed: not tried.
+    /// Their time has passed, or that of what is made of them.
     pub late: u64,
     /// For sinks: not tried.
     pub sinks: u64,
@@ -50,7 +50,7 @@ impl<'a> Trials<'a> {
     }
 
     /// Operators that were tried without their state, and why.
-    pub fn fresh(&self) -> &BTreeMap<String, String> {
+    pub fn fresh(&self) -> BTreeMap<String, String> {
         self.trial.fresh()
     }
 
@@ -87,6 +87,7 @@ impl<'a> Trials<'a> {
         match tried {
             Tried::Passed => self.passed += 1,
             Tried::Discarded => self.discarded += 1,
+            Tried::Late => self.late += 1,
             Tried::Sink => self.sinks += 1,
             Tried::Failed { operator, kind, message } => {
                 let mut place = (format!("{}/{operator}", stage.name), kind);

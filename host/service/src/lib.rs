@@ -23,6 +23,7 @@ mod progress;
 
 mod life;
 mod journal;
+mod dead_letters;
 mod recover;
 mod deliverer;
 mod guest;

@@ -3,6 +3,7 @@
 //! unless what is on the disk is unknown.
 
 use crate::context::Context;
+use crate::dead_letters;
 use crate::error::Error;
 use crate::life::live;
 use crate::progress::{Board, Standing};
@@ -77,10 +78,12 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
         if now.saturating_sub(measured) >= MEASURE_EVERY_US {
             measured = now;
             context.metrics.write();
+            dead_letters::drop_old(context);
         }
         std::thread::sleep(LOOK);
     }
     context.metrics.write();
+    dead_letters::drop_old(context);
     let mut outcomes = Vec::new();
     for (task, why) in sources.join() {
         outcomes.push((task, Standing { ended: Some(Err(why)), ..Standing::default() }));

@@ -30,6 +30,22 @@ pub struct TaskTime {
     pub operator_watermarks: Vec<Timestamp>,
 }
 
+impl TaskTime {
+    /// The watermark before operator `at` of a stage, or `NO_TIME`.
+    pub fn watermark_at(&self, stage: &Stage, at: usize) -> Timestamp {
+        match at > stage.watermark_at().unwrap_or(0) {
+            true => self.operator_watermarks.get(at).copied().unwrap_or(NO_TIME),
+            false => self.watermark,
+        }
+    }
+
+    /// Whether a record with this event time that comes to the edge before operator `at` is late.
+    fn is_late(&self, stage: &Stage, at: usize, time: Timestamp) -> bool {
+        let judged = at >= stage.watermark_at().unwrap_or(0);
+        judged && time != NO_TIME && time < self.watermark_at(stage, at)
+    }
+}
+
 /// What an operator would say of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
@@ -46,6 +62,8 @@ pub enum Tried {
         /// For a person.
         message: String,
     },
+    /// What an operator makes of it would be late at an edge behind.
+    Late,
     /// A sink would deliver it, which cannot be tried.
     Sink,
 }
@@ -55,30 +73,37 @@ pub struct Trial<'a> {
     pipeline: &'a Pipeline,
     ready: BTreeMap<String, Ready>,
     chains: BTreeMap<TaskId, Chain>,
-    /// Operators whose state was not taken up, and why.
-    fresh: BTreeMap<String, String>,
 }
 
 /// The operators of a task, each with the state that it begins with.
 struct Chain {
     running: Vec<Running>,
     states: Vec<GuestState>,
+    /// Operators whose state was not taken up, and why.
+    fresh: BTreeMap<String, String>,
+    /// None: there is no checkpoint.
+    time: Option<TaskTime>,
     /// None: not made yet, or thrown away.
     guests: Vec<Option<Guest>>,
 }
 
 /// What the newest checkpoint on this machine says of a task's time. None if there is none.
 pub fn task_time(pipeline: &Pipeline, task: &TaskId) -> Result<Option<TaskTime>, Error> {
-    let Some(checkpoint) = store_of(pipeline).newest(task)?.checkpoint else { return Ok(None) };
+    let found = store_of(pipeline).newest(task)?.checkpoint;
+    found.map(|checkpoint| time_of(&checkpoint)).transpose()
+}
+
+fn time_of(checkpoint: &Checkpoint) -> Result<TaskTime, Error> {
+    let task = &checkpoint.header.task;
     let image = pawl_codec::state::decode(&checkpoint.core).map_err(|error| Error::State {
         code: "state",
         what: format!("the state in the checkpoint of {task} cannot be read: {error}"),
     })?;
     let plain = State::plain_of(&image);
-    Ok(Some(TaskTime {
+    Ok(TaskTime {
         watermark: plain.watermark,
         operator_watermarks: plain.operator_watermarks.clone(),
-    }))
+    })
 }
 
 impl<'a> Trial<'a> {
@@ -86,12 +111,12 @@ impl<'a> Trial<'a> {
     pub fn new(pipeline: &'a Pipeline) -> Result<Self, Error> {
         let plugins = Plugins::new(pipeline, false)?;
         let ready = check::ready(pipeline, &plugins)?;
-        Ok(Self { pipeline, ready, chains: BTreeMap::new(), fresh: BTreeMap::new() })
+        Ok(Self { pipeline, ready, chains: BTreeMap::new() })
     }
 
     /// Operators that begin without their state, and why.
-    pub fn fresh(&self) -> &BTreeMap<String, String> {
-        &self.fresh
+    pub fn fresh(&self) -> BTreeMap<String, String> {
+        self.chains.values().flat_map(|chain| chain.fresh.clone()).collect()
     }
 
     /// Lets the record enter before operator `entry` of a task, with its own event time.
@@ -112,10 +137,10 @@ impl<'a> Trial<'a> {
         let Some(chain) = self.chains.get_mut(task) else { return Ok(Tried::Sink) };
         let mut records = Records::default();
         records.push(*record);
-        chain.enter(stage, entry, records, &mut self.fresh)
+        chain.enter(stage, entry, records)
     }
 
-    fn chain(&mut self, stage: &Stage, task: &TaskId) -> Result<Chain, Error> {
+    fn chain(&self, stage: &Stage, task: &TaskId) -> Result<Chain, Error> {
         let ready = self.ready.get(&stage.name).ok_or_else(|| Error::State {
             code: "operators-changed",
             what: format!("stage {} has no operators", stage.name),
@@ -123,16 +148,18 @@ impl<'a> Trial<'a> {
         let found = store_of(self.pipeline).newest(task)?.checkpoint;
         let running = ready.running.clone();
         let mut states = Vec::with_capacity(running.len());
+        let mut fresh = BTreeMap::new();
         for operator in &running {
             let state = found.as_ref().and_then(|found| state_of(found, &operator.name));
             if state.is_none() {
                 let why = "no checkpoint on this machine holds it".to_owned();
-                self.fresh.entry(format!("{}/{}", stage.name, operator.name)).or_insert(why);
+                fresh.insert(format!("{}/{}", stage.name, operator.name), why);
             }
             states.push(state.unwrap_or_default());
         }
         let guests = running.iter().map(|_| None).collect();
-        Ok(Chain { running, states, guests })
+        let time = found.as_ref().map(time_of).transpose()?;
+        Ok(Chain { running, states, fresh, time, guests })
     }
 }
 
@@ -148,19 +175,12 @@ fn state_of(checkpoint: &Checkpoint, name: &str) -> Option<GuestState> {
 
 impl Chain {
     /// Lets records go from operator `at` on, one behind the other.
-    fn enter(
-        &mut self,
-        stage: &Stage,
-        at: usize,
-        records: Records,
-        fresh: &mut BTreeMap<String, String>,
-    ) -> Result<Tried, Error> {
-        let mut records = records;
-        let mut first = true;
+    fn enter(&mut self, stage: &Stage, at: usize, records: Records) -> Result<Tried, Error> {
+        let (mut records, mut first) = (records, true);
         for at in at..self.running.len() {
             let mut next = Records::default();
             for row in 0..records.len() {
-                let verdict = self.one(stage, at, &records, row, first, &mut next, fresh)?;
+                let verdict = self.one(stage, at, (&records, row), first, &mut next)?;
                 match verdict {
                     Tried::Passed => {}
                     Tried::Discarded if !first => {}
@@ -175,23 +195,21 @@ impl Chain {
         Ok(Tried::Passed)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one step of `enter`, which holds them all")]
+    /// One record at one operator; what is made of it for the next one goes to `next`.
     fn one(
         &mut self,
         stage: &Stage,
         at: usize,
-        records: &Records,
-        row: usize,
+        (records, row): (&Records, usize),
         first: bool,
         next: &mut Records,
-        fresh: &mut BTreeMap<String, String>,
     ) -> Result<Tried, Error> {
         let failed = |name: &str, kind: &str, message: String| Tried::Failed {
             operator: name.to_owned(),
             kind: kind.to_owned(),
             message,
         };
-        self.make(stage, at, fresh)?;
+        self.make(stage, at)?;
         let (Some(running), Some(Some(guest))) = (self.running.get(at), self.guests.get_mut(at))
         else {
             return Ok(Tried::Passed);
@@ -202,6 +220,9 @@ impl Chain {
             true => records.event_times.get(row).copied().unwrap_or(NO_TIME),
             false => edge.time.read(records, row),
         };
+        if !first && self.time.as_ref().is_some_and(|told| told.is_late(stage, at, time)) {
+            return Ok(Tried::Late);
+        }
         let wiring = guest.told().wiring;
         let outcome = call(guest, &batch_of(records, row, time, &wiring));
         let (emissions, rejection) = match outcome {
@@ -237,12 +258,7 @@ impl Chain {
     }
 
     /// Makes the guest of an operator with its state, if there is none.
-    fn make(
-        &mut self,
-        stage: &Stage,
-        at: usize,
-        fresh: &mut BTreeMap<String, String>,
-    ) -> Result<(), Error> {
+    fn make(&mut self, stage: &Stage, at: usize) -> Result<(), Error> {
         let (Some(running), Some(place)) = (self.running.get(at), self.guests.get_mut(at)) else {
             return Ok(());
         };
@@ -253,7 +269,7 @@ impl Chain {
         let state = self.states.get(at).cloned().unwrap_or_default();
         if let Err(error) = guest.restore(&state, &running.name) {
             let name = format!("{}/{}", stage.name, running.name);
-            fresh.entry(name).or_insert_with(|| error.to_string());
+            self.fresh.entry(name).or_insert_with(|| error.to_string());
             guest = Guest::new(running, 1)?;
         }
         *place = Some(guest);

@@ -145,7 +145,8 @@ fn send(pipeline: &Pipeline, options: &Options, how: &How, clock: &SystemClock) 
     let mut told = false;
     let mut progress = |run: &str, sent: u64| {
         if !std::mem::replace(&mut told, true) {
-            note(&format!("run {run}; cut short it is gone on with by the same command"));
+            let max = if how.max.is_some() { &format!(" and --run {run}") } else { "" };
+            note(&format!("run {run}; if it is cut short, the same command{max} goes on with it"));
         }
         if let Some(bar) = &bar {
             bar.set_position(sent);

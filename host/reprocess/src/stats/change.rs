@@ -107,7 +107,8 @@ pub(super) fn find(
     let (new, old) = sum(&parts);
     (change.new, change.old) = (new as u64, old as u64);
     change.times = times(new, old, change.minutes);
-    if new == 0.0 {
+    // Without a time before there is nothing to compare with.
+    if new == 0.0 || old == 0.0 {
         return change;
     }
     change.growths = growths(dimensions, &parts, &change);
@@ -183,6 +184,7 @@ fn best(
             let share = count / new_sum.max(1.0);
             let (before, sum) = match old_sum >= OLD_MIN {
                 true => (old.get(at), old_sum),
+                // Too few to say anything: all old ones are taken.
                 false => (all_old.get(at), all_old_sum),
             };
             let before = before.and_then(|values| values.get(value)).copied().unwrap_or(0.0);

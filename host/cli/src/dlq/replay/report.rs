@@ -60,7 +60,8 @@ fn around(out: &mut Out, selected: &Selected) -> Result<()> {
     for (why, (number, ids)) in &selected.not_sent {
         out.line(format!("not sent: {} {}", count(*number), why.words()))?;
         let more = if *number > ids.len() as u64 { ", ..." } else { "" };
-        out.line(format!("  {}{more}", shown(&ids.join(", "))))?;
+        let short: Vec<&str> = ids.iter().map(|id| id.get(..8).unwrap_or(id)).collect();
+        out.line(format!("  {}{more}", shown(&short.join(", "))))?;
     }
     if selected.matched == 0 {
         out.line("no dead letter matches that was not sent before")?;
@@ -94,7 +95,7 @@ fn tried(out: &mut Out, trials: &Trials<'_>) -> Result<()> {
     };
     line(trials.passed, "would succeed")?;
     line(trials.discarded, "would be discarded by the operator, on purpose")?;
-    line(trials.late, "are late by now, and were not tried")?;
+    line(trials.late, "would be late by now")?;
     line(trials.sinks, "are for sinks, which cannot be tried")?;
     line(trials.untried, "were not tried, beyond --try-max")?;
     for ((operator, kind), (number, message)) in &trials.failed {

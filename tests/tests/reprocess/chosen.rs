@@ -145,6 +145,16 @@ fn what_no_operator_refused_is_named_and_left() {
 }
 
 #[test]
+fn a_letter_that_a_crash_wrote_twice_is_sent_once() {
+    let folder = Folder::new("twice", PIPELINE);
+    folder.write_letters(&drafts());
+    folder.write_letters(&drafts()[..7]);
+    replay(&folder, &[]).success();
+    let sent = sent(&folder, "pass");
+    assert!(sent.len() == 60 && sent.values().all(|count| *count == 1));
+}
+
+#[test]
 fn at_most_so_many_are_sent_and_the_next_run_takes_the_next() {
     let folder = Folder::new("max", PIPELINE);
     folder.write_letters(&drafts());

@@ -104,7 +104,7 @@ fn tried(out: &mut Out, trials: &Trials<'_>) -> Result<()> {
         line(*number, &what)?;
     }
     for (operator, why) in trials.fresh() {
-        out.line(format!("{operator} was tried without its state: {}", shown(why)))?;
+        out.line(format!("{operator} was tried without its state: {}", shown(&why)))?;
     }
     Ok(())
 }

@@ -25,9 +25,9 @@ use std::ops::ControlFlow;
 pub enum Command {
     Ls(LsArguments),
     Show(ShowArguments),
-    Stats(stats::Arguments),
+    Stats(Box<stats::Arguments>),
     Review(review::Arguments),
-    Replay(replay::Arguments),
+    Replay(Box<replay::Arguments>),
 }
 
 /// List dead letters, one per line, and count them by kind

@@ -44,7 +44,10 @@ fn counts<'a>(drafts: &'a [Draft], of: impl Fn(&'a Draft) -> String) -> BTreeMap
 fn told(stats: &serde_json::Value, field: &str) -> BTreeMap<String, u64> {
     let list = stats["by"][field].as_array().unwrap_or_else(|| panic!("no {field} in {stats}"));
     let one = |one: &serde_json::Value| {
-        (one["value"].as_str().unwrap().to_owned(), one["count"].as_u64().unwrap())
+        (
+            one["value"].as_str().expect("a value is text").to_owned(),
+            one["count"].as_u64().expect("a count is a number"),
+        )
     };
     list.iter().map(one).collect()
 }
@@ -123,12 +126,14 @@ fn a_review_shows_what_is_new_and_new_kinds_first() {
         folder.pawl(&[&["dlq", "review", "-p", "p.toml"], arguments].concat(), b"").success()
     };
     let drafts: Vec<Draft> = (0..40).map(Draft::new).collect();
-    folder.write_letters(&drafts[..10]);
+    let mut early = drafts[..10].to_vec();
+    early.push(Draft { kind: "early".to_owned(), ..Draft::new(100) });
+    folder.write_letters(&early);
     let first = json(&review(&["--json"]));
     assert!(first["last_review"].is_null());
     assert_eq!(
         (&first["kinds"][0]["new"], first["kinds"].as_array().unwrap().len()),
-        (&10.into(), 1)
+        (&10.into(), 2)
     );
     assert_eq!(json(&review(&["--json"])), first, "looking alone is no review");
     review(&["--done"]);
@@ -148,6 +153,9 @@ fn a_review_shows_what_is_new_and_new_kinds_first() {
         .collect();
     assert_eq!(kinds, [("pass/pass never-seen", 3, true), ("pass/pass bad-json", 27, false)]);
     assert_eq!(second["kinds"][1]["before"], 10);
+    folder.write_letters(&[Draft { kind: "early".to_owned(), ..Draft::new(101) }]);
+    let third = json(&review(&["--json", "--done"]));
+    assert_eq!(third["kinds"][0]["is_new_kind"], false, "seen in the first review: {third}");
     // What was reviewed can still be sent.
     replay(&folder, &[]).success();
     assert_eq!(json(&review(&["--json"]))["kinds"], serde_json::json!([]));

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 
 /// Every row of every topic.
 fn everything(folder: &Folder) -> BTreeMap<String, Vec<pawl_tests::stored::Row>> {
-    let listed = pawl_pipeline::load(&folder.path().join("p.toml"), &[]).unwrap().0;
-    let transport = pawl_service::open_transport(&listed, true).unwrap();
-    let topics = pawl_transport::Transport::topics(&transport).unwrap();
+    let listed = pawl_pipeline::load(&folder.path().join("p.toml"), &[])
+        .expect("what is stored can be read")
+        .0;
+    let transport =
+        pawl_service::open_transport(&listed, true).expect("what is stored can be read");
+    let topics = pawl_transport::Transport::topics(&transport).expect("what is stored can be read");
     let stored = folder.stored();
     topics.into_iter().map(|topic| (topic.name.clone(), stored.rows(&topic.name))).collect()
 }

@@ -26,7 +26,7 @@ fn assert_once(folder: &Folder, all: &BTreeSet<String>) -> usize {
         .stored()
         .rows("t.replayed")
         .into_iter()
-        .map(|row| String::from_utf8(row.key.unwrap_or_default()).unwrap())
+        .map(|row| String::from_utf8(row.key.unwrap_or_default()).expect("a key is an id"))
         .collect();
     let noted: BTreeSet<String> = ledger.iter().cloned().collect();
     assert_eq!(noted.len(), ledger.len(), "the ledger has one twice");

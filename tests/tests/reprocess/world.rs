@@ -34,6 +34,8 @@ breaker = { records = 100, failed_share_max = 1.0 }
 name = "order"
 plugin = "misbehaving"
 config = { mode = "by-value" }
+# On a busy machine one that hoards must not be out of time before it is out of memory.
+limits = { time_per_call_ms = 5000 }
 outputs = { side = "obeyed" }
 [[stage]]
 name = "window"

@@ -179,7 +179,7 @@ fn ask(options: &Options, planned: &Selected) -> Result<()> {
 
 fn bar(total: u64) -> ProgressBar {
     let target = ProgressDrawTarget::stderr();
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec}, {eta} left");
+    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len}, {eta} left");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), target).with_style(style)
 }

@@ -21,7 +21,8 @@ const OLD_MIN: f64 = 20.0;
 /// Values that are named at most.
 const CONDITIONS_MAX: usize = 8;
 
-/// Values that are listed as having grown.
+/// Values that are listed as having grown: so many, each with so large a share of all growth.
+const GROWTH_SHARE_MIN: f64 = 0.01;
 const GROWTHS_MAX: usize = 12;
 
 /// Minutes from the first up to, and not with, the last.
@@ -222,7 +223,8 @@ fn growths(dimensions: &[Dimension], parts: &[Part<'_>], change: &Change) -> Vec
             growths.push((new - old * scale, growth));
         }
     }
-    growths.retain(|(more, _)| *more > 0.0);
+    let all = change.new as f64 - change.old as f64 * scale;
+    growths.retain(|(more, _)| *more > 0.0 && *more >= all * GROWTH_SHARE_MIN);
     growths.sort_by(|(one, a), (two, b)| {
         let name = |growth: &Growth| (growth.of.field.clone(), growth.of.value.clone());
         two.total_cmp(one).then_with(|| name(a).cmp(&name(b)))

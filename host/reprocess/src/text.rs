@@ -9,13 +9,14 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 /// A time: RFC 3339, a day such as `2026-11-24` (its beginning, UTC), milliseconds since the Unix
 /// epoch, or how long before `now_ms`, such as `-2h`. Says what is wrong.
 pub fn time_of(text: &str, now_ms: Timestamp) -> Result<Timestamp, String> {
-    if let Some(before) = text.strip_prefix('-')
-        && let Ok(length) = length_of(before)
-    {
-        return Ok(now_ms.saturating_sub(length));
-    }
-    let day = time_of_text(&format!("{text}T00:00:00Z")).filter(|_| text.len() == 10);
-    day.or_else(|| time_of_text(text)).ok_or_else(|| {
+    let time = match text.strip_prefix('-') {
+        Some(before) => length_of(before).ok().map(|length| now_ms.saturating_sub(length)),
+        None => {
+            let day = time_of_text(&format!("{text}T00:00:00Z")).filter(|_| text.len() == 10);
+            day.or_else(|| time_of_text(text))
+        }
+    };
+    time.ok_or_else(|| {
         format!(
             "`{text}` is no time; should be RFC 3339 (2026-11-24T03:12:00Z), a day (2026-11-24), \
              or how long ago (-2h, -30m, -7d)"

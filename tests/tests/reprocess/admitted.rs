@@ -143,6 +143,20 @@ fn what_fails_again_is_the_next_attempt_and_in_the_end_parked() {
 }
 
 #[test]
+fn what_fails_again_while_the_tool_sends_is_for_the_next_run() {
+    let (folder, _) = refused("meanwhile", 40);
+    let host = folder.start(&["run", "p.toml"]);
+    let said = json(&replay(&folder, &["--rate", "20", "--json"]).success());
+    assert_eq!(said["sent"], 40);
+    wait_for("all to fail again", LONG, || {
+        (folder.stored().letters().len() == 80).then_some(())
+    });
+    host.signal("TERM");
+    host.wait().success();
+    assert_eq!(rows_sent(&folder, "pass").len(), 40);
+}
+
+#[test]
 fn a_dry_run_tells_what_then_comes() {
     let (folder, wanted) = refused("foretold", 50);
     let said = json(&replay(&folder, &["--dry-run", "--json"]).success());

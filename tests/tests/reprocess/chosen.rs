@@ -99,6 +99,9 @@ fn a_letter_goes_as_it_stands_to_the_partition_of_its_root() {
 #[test]
 fn what_matches_nothing_or_is_no_filter_has_an_exit_code_of_its_own() {
     let folder = Folder::new("no-match", PIPELINE);
+    replay(&folder, &[]).fails(1, &["pawl.db"]);
+    assert!(!folder.data().exists(), "a wrong folder is left as it is");
+    folder.write_letters(&[]);
     replay(&folder, &[]).fails(3, &[]);
     folder.write_letters(&drafts());
     replay(&folder, &["--kind", "no-such"]).fails(3, &[]);

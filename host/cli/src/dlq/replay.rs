@@ -130,16 +130,17 @@ fn nothing(options: &Options, how: &How) -> Result<()> {
 }
 
 fn send(pipeline: &Pipeline, options: &Options, how: &How, clock: &SystemClock) -> Result<()> {
-    let on_terminal = std::io::stderr().is_terminal();
+    // Looked at first: a wrong folder must not get a database of its own.
+    let Some(transport) = open_to_read(pipeline)? else { return nothing(options, how) };
     let mut total = None;
-    if on_terminal {
-        let Some(transport) = open_to_read(pipeline)? else { return nothing(options, how) };
+    if std::io::stderr().is_terminal() {
         let planned = pawl_reprocess::plan(&transport, pipeline, options, None)?;
         if !how.yes && std::io::stdin().is_terminal() && planned.to_send > ASK_ABOVE {
             ask(options, &planned)?;
         }
         total = Some(planned.to_send);
     }
+    drop(transport);
     let transport = data::transport_to_write(pipeline)?;
     let bar = total.map(bar);
     let mut told = false;

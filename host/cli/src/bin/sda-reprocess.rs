@@ -1,5 +1,5 @@
-//! The command `sda-reprocess`: `pawl dlq replay` by a name of its own, with its options at the top.
-//! The same code, the same exit codes; nothing is decided here.
+//! The command `sda-reprocess`: `pawl dlq replay` by a name of its own, with its options at the
+//! top. The same code, the same exit codes; nothing is decided here.
 
 #![allow(dead_code, unused_imports, reason = "the modules are those of `pawl`; this uses a part")]
 

@@ -3,8 +3,8 @@
 //!
 //! Greedy: of all values that at least half of the new ones have, the one whose share has grown
 //! most; then the same again within those. A field that was the same before explains nothing and is
-//! not named. *Since when* is the minute that divides the time best into a slow and a fast part (the
-//! likelihood of two Poisson processes).
+//! not named. *Since when* is the minute that divides the time best into a slow and a fast part
+//! (the likelihood of two Poisson processes).
 
 use super::Cell;
 use super::dimension::{ABSENT, Dimension, OTHER};

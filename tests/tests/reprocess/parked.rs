@@ -30,6 +30,11 @@ fn what_was_sent_back_too_often_is_parked_until_somebody_insists() {
         (&stats["open"], &stats["sent_back"], &stats["parked"]),
         (&0.into(), &12.into(), &8.into())
     );
+    let listed = folder.pawl(&["dlq", "ls", "-p", "p.toml", "--json"], b"").success().text();
+    for (state, count) in [("sent back", 12), ("parked", 8), ("open", 0)] {
+        let said = format!("\"state\":\"{state}\"");
+        assert_eq!(listed.matches(&said).count(), count, "{state}");
+    }
     // Another bound, for once and in the file.
     assert_eq!(json(&replay(&folder, &["--json", "--replays-max", "4"]))["sent"], 4);
     let set = ["--json", "--set", "dead_letters.replays_max=1"];

@@ -8,6 +8,7 @@ pub mod folder;
 pub mod input;
 pub mod process;
 pub mod random;
+pub mod sent_back;
 pub mod stored;
 pub mod wait;
 

@@ -206,6 +206,7 @@ fn text_of_name(name: CheckpointName) -> String {
 }
 
 fn text_of_progress(progress: &Progress) -> String {
-    let Progress { position, ticks, decisions } = progress;
-    format!("position {position}, {ticks} ticks, {decisions} decisions")
+    let Progress { position, ticks, decisions, admitted } = progress;
+    let sent_back = if *admitted > 0 { format!(", {admitted} sent back") } else { String::new() };
+    format!("position {position}, {ticks} ticks, {decisions} decisions{sent_back}")
 }

@@ -304,7 +304,7 @@ fn checkpoints_are_listed_with_what_ran_and_a_damaged_one_with_why() {
             pipeline: "test".to_owned(),
             task: task.clone(),
             name: CheckpointName { epoch: 3, sequence },
-            progress: Progress { position: 70 + sequence, ticks: 2, decisions: 1 },
+            progress: Progress { position: 70 + sequence, ticks: 2, decisions: 1, admitted: 0 },
             semantics: 1,
             input_sum: 5,
             output_sum: 6,

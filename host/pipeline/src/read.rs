@@ -73,6 +73,17 @@ pub(crate) fn pipeline(table: &Table, base: &Path, report: &Report) -> Pipeline 
         retention_ms: 0,
     });
 
+    // What is sent back lies in the partition with its root's number, too.
+    for stage in &mut stages {
+        stage.replay = format!("{name}.{}.replay", stage.name);
+        let partitions = topics.get(&stage.input).map_or(1, |input| input.partitions);
+        let replay = Topic { partitions, key: None, retention_ms: 0 };
+        if topics.insert(stage.replay.clone(), replay).is_some() {
+            let what = "is the topic in which dead letters are sent back; should not be declared";
+            report.mistake(crate::fields::join("topics", &stage.replay), what);
+        }
+    }
+
     let (base, data) = (base.to_owned(), base.join(data));
     let log = log.map_or_else(|| data.join("pawl.db"), |path| base.join(path));
     Pipeline {

@@ -5,14 +5,15 @@
 //!
 //! `running` lies in the data folder while a host runs: a line for each task that began, with the
 //! root of its commit then. `journal` holds a line for each suspect: `hand` for the one row in hand
-//! or `held` for one that an earlier end was blamed on, stage, partition, position, root of the
-//! commit, unclean ends before. Suspects of several tasks stand beside each other, since else
+//! or `held` for one that an earlier end was blamed on, stage, partition, position, its offset if it
+//! was sent back or `-`, root of the commit, unclean ends before. Suspects of several tasks stand beside each other, since else
 //! records that kill the host in turns would acquit each other. Neither file is synced: what they
 //! guard against is the death of the process, not of the machine. An innocent record is never
 //! blamed for a kill from outside, unless that hits the same record every time; and a task that
 //! gets on between kills goes at full speed.
 
 use pawl_core::commit::TaskId;
+use pawl_core::decision::Root;
 use pawl_core::record::Offset;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,10 +25,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     task: TaskId,
-    position: Offset,
+    row: Row,
     root: u64,
     ends: u64,
 }
+
+/// A row of a task: the position at which it stands, or before which it was admitted, and what it
+/// is called there.
+pub(crate) type Row = (Offset, Root);
 
 /// The row is in hand.
 const HAND: &str = "hand";
@@ -37,13 +42,20 @@ const HELD: &str = "held";
 
 impl Entry {
     fn write(&self, word: &str, lines: &mut String) {
-        let Self { task, position, root, ends } = self;
+        let Self { task, row: (position, name), root, ends } = self;
+        let sent_back = match name {
+            Root::SentBack(offset) => offset.to_string(),
+            Root::Row | Root::Tick(_) => NOT_SENT_BACK.to_owned(),
+        };
+        let TaskId { stage, partition } = task;
         lines.push_str(&format!(
-            "{word} {} {} {position} {root} {ends}\n",
-            task.stage, task.partition
+            "{word} {stage} {partition} {position} {sent_back} {root} {ends}\n"
         ));
     }
 }
+
+/// In place of an offset of rows that were sent back.
+const NOT_SENT_BACK: &str = "-";
 
 /// The journal of one run.
 pub(crate) struct Journal {
@@ -106,21 +118,20 @@ impl Journal {
     }
 
     /// The position of the row to convict, if one of this task stood here often enough.
-    pub fn convicted(&self, task: &TaskId, root: u64, kills_max: u32) -> Option<Offset> {
+    pub fn convicted(&self, task: &TaskId, root: u64, kills_max: u32) -> Option<Row> {
         let suspect = self.suspects.get(task)?;
-        (suspect.root == root && suspect.ends >= u64::from(kills_max.max(1)))
-            .then_some(suspect.position)
+        (suspect.root == root && suspect.ends >= u64::from(kills_max.max(1))).then_some(suspect.row)
     }
 
     /// Names a row as the only one in hand, until the returned value is dropped.
-    pub fn hold(&self, task: &TaskId, position: Offset, root: u64) -> std::io::Result<InHand<'_>> {
+    pub fn hold(&self, task: &TaskId, row: Row, root: u64) -> std::io::Result<InHand<'_>> {
         let alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let mut file = lock(&self.file);
-        let same = self.suspects.get(task).filter(|it| it.position == position && it.root == root);
+        let same = self.suspects.get(task).filter(|it| it.row == row && it.root == root);
         let ends = same.map_or(0, |suspect| suspect.ends);
         let task = task.clone();
         let mut lines = held(self.suspects.values());
-        Entry { task, position, root, ends }.write(HAND, &mut lines);
+        Entry { task, row, root, ends }.write(HAND, &mut lines);
         write(&mut file, &lines)?;
         Ok(InHand { file, suspects: &self.suspects, _alone: alone })
     }
@@ -190,9 +201,14 @@ fn parse(line: &str) -> Option<(&str, Entry)> {
     let mut words = line.strip_suffix('\n')?.split(' ');
     let word = words.next().filter(|word| [HELD, HAND].contains(word))?;
     let task = TaskId { stage: words.next()?.to_owned(), partition: words.next()?.parse().ok()? };
+    let position = words.next()?.parse().ok()?;
+    let name = match words.next()? {
+        NOT_SENT_BACK => Root::Row,
+        offset => Root::SentBack(offset.parse().ok()?),
+    };
     let mut number = || words.next()?.parse().ok();
-    let (position, root, ends) = (number()?, number()?, number()?);
-    Some((word, Entry { task, position, root, ends }))
+    let (root, ends) = (number()?, number()?);
+    Some((word, Entry { task, row: (position, name), root, ends }))
 }
 
 #[cfg(test)]
@@ -217,8 +233,8 @@ mod tests {
         for ends in 0..4 {
             let journal = Journal::open(&data).unwrap();
             let convicted = journal.convicted(&task(), 7, 3);
-            assert_eq!(convicted, (ends >= 3).then_some(42), "after {ends} ends");
-            std::mem::forget(journal.hold(&task(), 42, 7).unwrap()); // dies with it in hand
+            assert_eq!(convicted, (ends >= 3).then_some((42, Root::Row)), "after {ends} ends");
+            std::mem::forget(journal.hold(&task(), (42, Root::Row), 7).unwrap()); // dies with it in hand
         }
     }
 
@@ -230,11 +246,11 @@ mod tests {
             let journal = Journal::open(&data).unwrap();
             let convicted = tasks.each_ref().map(|task| journal.convicted(task, 7, 3).is_some());
             assert_eq!(convicted, [end >= 5, false], "after {end} ends");
-            drop(journal.hold(&tasks[(end + 1) % 2], 40, 7).unwrap()); // survives
-            std::mem::forget(journal.hold(&tasks[end % 2], 42, 7).unwrap());
+            drop(journal.hold(&tasks[(end + 1) % 2], (40, Root::Row), 7).unwrap()); // survives
+            std::mem::forget(journal.hold(&tasks[end % 2], (42, Root::Row), 7).unwrap());
         }
         let journal = Journal::open(&data).unwrap();
-        assert!(tasks.iter().all(|task| journal.convicted(task, 7, 3) == Some(42)));
+        assert!(tasks.iter().all(|task| journal.convicted(task, 7, 3) == Some((42, Root::Row))));
     }
 
     #[test]
@@ -254,11 +270,11 @@ mod tests {
         for root in 0..5 {
             let journal = Journal::open(&data).unwrap();
             assert_eq!(journal.convicted(&task(), root, 3), None);
-            std::mem::forget(journal.hold(&task(), 42, root).unwrap());
+            std::mem::forget(journal.hold(&task(), (42, Root::Row), root).unwrap());
         }
         let journal = Journal::open(&data).unwrap();
         assert!(journal.is_unclean());
-        drop(journal.hold(&task(), 42, 9).unwrap());
+        drop(journal.hold(&task(), (42, Root::Row), 9).unwrap());
         journal.close().unwrap();
         assert!(!Journal::open(&data).unwrap().is_unclean());
     }

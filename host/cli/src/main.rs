@@ -10,6 +10,7 @@ mod consume;
 mod data;
 mod demo;
 mod dlq;
+mod explain;
 mod failure;
 mod file;
 mod lines;
@@ -19,6 +20,9 @@ mod produce;
 mod record_json;
 mod rows;
 mod run;
+mod table;
+mod terminal;
+mod topic;
 mod trace;
 
 use anyhow::Result;
@@ -30,6 +34,9 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "pawl", version, max_term_width = 100)]
 struct Arguments {
+    /// When to colour: `auto` is on terminals, unless NO_COLOR is set or TERM is `dumb`
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: terminal::Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -45,11 +52,15 @@ enum Command {
     #[command(subcommand)]
     Dlq(dlq::Command),
     #[command(subcommand)]
+    Topic(topic::Command),
+    #[command(subcommand)]
     Checkpoint(checkpoint::Command),
+    Explain(explain::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    terminal::choose(arguments.color);
     match log::start().and_then(|()| dispatch(&arguments.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::end(&error),
@@ -65,6 +76,8 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Trace(arguments) => trace::trace(arguments),
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Dlq(command) => dlq::dlq(command),
+        Command::Topic(command) => topic::topic(command),
         Command::Checkpoint(command) => checkpoint::checkpoint(command),
+        Command::Explain(arguments) => explain::explain(arguments),
     }
 }

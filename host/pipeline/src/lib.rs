@@ -26,6 +26,7 @@ mod tests;
 
 pub use delivery::{DeliveryRow, delivery, delivery_text, memory_estimates};
 pub use edge::{Dedup, Edge, IdSource, TimeSource, TimeUnit, Watermark};
+pub use fields::closest;
 pub use mistake::{Mistake, Mistakes, Warning};
 pub use outside::{
     AtRetriesMax, ColumnSource, FileFormat, FileSink, FileSource, HttpMode, HttpSink, HttpSource,
@@ -35,6 +36,7 @@ pub use pipeline::{
     AtMax, Breaker, Checkpoint, Commit, DeadLetters, KeySource, Late, Limits, Operator, Pipeline,
     RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,
 };
+pub use read::{PARTITIONS_MAX, TOPIC_NAME, is_topic_name};
 
 use mistake::Report;
 use std::path::Path;

@@ -13,7 +13,9 @@ mod dlq;
 mod explain;
 mod failure;
 mod file;
+mod fmt;
 mod lines;
+mod manual;
 mod log;
 mod out;
 mod produce;
@@ -26,7 +28,7 @@ mod topic;
 mod trace;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Runs stream operators that are sandboxed WebAssembly components: kill it anywhere, nothing is
@@ -45,6 +47,8 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
+    Fmt(fmt::Arguments),
+    Schema(manual::SchemaArguments),
     Produce(produce::Arguments),
     Consume(consume::Arguments),
     Trace(trace::Arguments),
@@ -56,6 +60,8 @@ enum Command {
     #[command(subcommand)]
     Checkpoint(checkpoint::Command),
     Explain(explain::Arguments),
+    Completions(manual::CompletionsArguments),
+    Man(manual::ManArguments),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +77,8 @@ fn dispatch(command: &Command) -> Result<()> {
     match command {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(arguments),
+        Command::Fmt(arguments) => fmt::fmt(arguments),
+        Command::Schema(_) => manual::schema(),
         Command::Produce(arguments) => produce::produce(arguments),
         Command::Consume(arguments) => consume::consume(arguments),
         Command::Trace(arguments) => trace::trace(arguments),
@@ -79,5 +87,9 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Topic(command) => topic::topic(command),
         Command::Checkpoint(command) => checkpoint::checkpoint(command),
         Command::Explain(arguments) => explain::explain(arguments),
+        Command::Completions(arguments) => {
+            manual::completions(arguments, &mut Arguments::command())
+        }
+        Command::Man(arguments) => manual::man(arguments, Arguments::command()),
     }
 }

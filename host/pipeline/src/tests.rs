@@ -1,8 +1,11 @@
 //! Tests of the crate as its users see it: files in, mistakes or a checked pipeline out.
 
 mod bad_files;
+mod effective;
+mod formatting;
 mod outside;
 mod promises;
+mod schema;
 
 use crate::*;
 use std::path::{Path, PathBuf};

@@ -61,8 +61,13 @@ pub fn topic_to_read(pipeline: &Pipeline, topic: &str) -> Result<Option<(Embedde
 
 /// The error for a topic that is not there.
 pub fn unknown_topic(topic: &str, known: &[&str]) -> Error {
-    let meant = pawl_pipeline::closest(topic, known);
-    let meant = meant.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
-    let (topic, known) = (crate::out::shown(topic), known.join(", "));
-    usage(format!("no topic is named {topic}{meant}; there are {known}"))
+    usage(format!("no topic is named {}; {}", crate::out::shown(topic), meant(topic, known)))
+}
+
+/// What was probably meant, or what there is.
+pub fn meant(name: &str, known: &[&str]) -> String {
+    match pawl_pipeline::closest(name, known) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("there are {}", known.join(", ")),
+    }
 }

@@ -5,7 +5,7 @@ mod catalogue;
 
 use crate::failure::usage;
 use crate::out::{Out, json_line, shown};
-use crate::table::{Column, Table};
+use crate::table::{Column, Table, wrapped};
 use crate::terminal::{self, Paint};
 use anyhow::Result;
 use catalogue::Entry;
@@ -116,19 +116,4 @@ fn list(entries: &[Entry], out: &mut Out) -> Result<()> {
         table.row(vec![codes(entry).join(", "), first.to_owned()]);
     }
     table.print(out)
-}
-
-/// A text in lines of at most `width` characters, where its words permit.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

@@ -19,6 +19,7 @@ mod manual;
 mod log;
 mod out;
 mod produce;
+mod progress;
 mod record_json;
 mod rows;
 mod run;
@@ -36,8 +37,16 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "pawl", version, max_term_width = 100)]
 struct Arguments {
-    /// When to colour: `auto` is on terminals, unless NO_COLOR is set or TERM is `dumb`
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    /// Colour: auto (on terminals, unless NO_COLOR is set or TERM is dumb), always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     color: terminal::Color,
     #[command(subcommand)]
     command: Command,

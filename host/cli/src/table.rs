@@ -60,9 +60,30 @@ impl Table {
         let head = self.line(&titles, &widths);
         out.line(format!("{}{}", self.indent, terminal::paint(Paint::Bold, &head)))?;
         for row in &self.rows {
-            out.line(format!("{}{}", self.indent, self.line(row, &widths)).trim_end())?;
+            for line in self.wrapped(row, &widths) {
+                out.line(format!("{}{}", self.indent, self.line(&line, &widths)).trim_end())?;
+            }
         }
         Ok(())
+    }
+
+    /// A row as lines: on a terminal the last cell goes on below itself where it is too wide.
+    fn wrapped(&self, row: &[String], widths: &[usize]) -> Vec<Vec<String>> {
+        const NARROWEST: usize = 24;
+        let before: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
+        let room = terminal::stdout_width()
+            .map(|width| width.saturating_sub(before + self.indent.len()))
+            .filter(|room| *room >= NARROWEST);
+        let (Some(room), Some((last, others))) = (room, row.split_last()) else {
+            return vec![row.to_vec()];
+        };
+        let mut lines: Vec<Vec<String>> = Vec::new();
+        for piece in wrapped(last, room) {
+            let first = lines.is_empty();
+            let cells = others.iter().map(|cell| if first { cell.clone() } else { String::new() });
+            lines.push(cells.chain([piece]).collect());
+        }
+        if lines.is_empty() { vec![row.to_vec()] } else { lines }
     }
 
     fn line(&self, row: &[String], widths: &[usize]) -> String {
@@ -75,4 +96,19 @@ impl Table {
             .collect();
         cells.join("  ").trim_end().to_owned()
     }
+}
+
+/// A text in lines of at most `width` characters, where its words permit.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

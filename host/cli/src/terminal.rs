@@ -8,12 +8,9 @@ use std::sync::OnceLock;
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On terminals, unless the environment says otherwise.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
@@ -47,6 +44,13 @@ pub fn stdout_is_watched() -> bool {
 /// Whether a person looks at stderr, so that a line there may move.
 pub fn stderr_is_watched() -> bool {
     std::io::stderr().is_terminal() && !is_dumb()
+}
+
+/// Characters of a line of the terminal that stdout is; none if it is no terminal.
+pub fn stdout_width() -> Option<usize> {
+    let term = console::Term::stdout();
+    let width = term.size_checked().map(|(_, width)| usize::from(width));
+    width.filter(|_| stdout_is_watched())
 }
 
 /// A text for stdout, in colour where there is any.

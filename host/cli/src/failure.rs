@@ -37,7 +37,7 @@ pub fn end(error: &Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let message = format!("{error:#}");
-    out::note(&format!("{message}{}", hint(&message)));
+    out::complain(&format!("{message}{}", hint(&message)));
     ExitCode::from(code(error))
 }
 

@@ -55,7 +55,16 @@ fn failed(error: io::Error) -> Error {
 
 /// Tells a person something on stderr; if nobody listens, nothing is lost.
 pub fn note(text: &str) {
-    let name = terminal::paint_note(Paint::Bold, "pawl:");
+    say(Paint::Bold, text);
+}
+
+/// As `note`, that something went wrong.
+pub fn complain(text: &str) {
+    say(Paint::Red, text);
+}
+
+fn say(paint: Paint, text: &str) {
+    let name = terminal::paint_note(paint, "pawl:");
     drop(writeln!(io::stderr().lock(), "{name} {text}"));
 }
 

@@ -2,7 +2,8 @@
 //! nothing else is printed there. It says nothing that the summary does not.
 
 use crate::terminal;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use std::fmt::Write;
 
 /// Moves, or is not there.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ impl Progress {
     pub fn of_bytes(total: Option<u64>) -> Self {
         Self::new(
             total,
-            "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+            "[{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
             "{spinner} {bytes}, {bytes_per_sec}",
         )
     }
@@ -22,8 +23,8 @@ impl Progress {
     pub fn of_records(total: Option<u64>) -> Self {
         Self::new(
             total,
-            "{bar:30} {human_pos} of {human_len} records, {per_sec}, {eta} left",
-            "{spinner} {human_pos} records, {per_sec}",
+            "[{bar:30}] {human_pos} of {human_len} records, {rate}, {eta} left",
+            "{spinner} {human_pos} records, {rate}",
         )
     }
 
@@ -42,7 +43,11 @@ impl Progress {
         };
         // A template that is not understood would only look otherwise.
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
+            let rate = |state: &ProgressState, text: &mut dyn Write| {
+                // A line that cannot be put together is not shown.
+                write!(text, "{:.0}/s", state.per_sec()).unwrap_or_default();
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
         }
         Self(Some(bar))
     }

@@ -4,6 +4,9 @@
 #[path = "commands/comfort.rs"]
 mod comfort;
 #[cfg(test)]
+#[path = "commands/deploy.rs"]
+mod deploy;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 #[path = "commands/topics.rs"]

@@ -24,7 +24,10 @@ pub(crate) const TIME_MS_MAX: u64 = 3_155_760_000_000;
 pub(crate) const RECORDS_MAX: u64 = 1_000_000_000_000;
 
 pub(crate) const BYTES_MAX: u64 = 1 << 50;
-const PARTITIONS_MAX: u32 = 1024;
+
+/// Partitions of a topic.
+pub const PARTITIONS_MAX: u32 = 1024;
+
 const TOPICS_MAX: usize = 1000;
 const STAGES_MAX: usize = 100;
 
@@ -166,9 +169,11 @@ fn topics(top: &mut Fields<'_>, report: &Report) -> BTreeMap<String, Topic> {
     topics
 }
 
-const TOPIC_NAME: &str = "a topic's name should be 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`";
+/// What a topic's name should be.
+pub const TOPIC_NAME: &str = "a topic's name should be 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`";
 
-fn is_topic_name(name: &str) -> bool {
+/// Whether a topic may have this name.
+pub fn is_topic_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=249).contains(&name.len()) && name.chars().all(fits) && name != "." && name != ".."
 }

@@ -2,7 +2,8 @@
 //! test has passed, kept and named when it has failed.
 
 use crate::process::{Ended, Running};
-use crate::stored::Stored;
+use crate::sent_back;
+use crate::stored::{Row, Stored};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,6 +107,12 @@ impl Folder {
     pub fn produce_json(&self, topic: &str, lines: &str) {
         let arguments = ["produce", "-p", "p.toml", topic, "--json"];
         self.pawl(&arguments, lines.as_bytes()).success();
+    }
+
+    /// Sends dead letters back as `pawl dlq replay` does: the row, counted once more, in the replay
+    /// topic of its stage. Returns how many.
+    pub fn send_back(&self, which: impl Fn(&Row) -> bool) -> usize {
+        sent_back::send(&self.0.join("p.toml"), which)
     }
 
     /// What is stored, read without changing it.

@@ -89,6 +89,7 @@ impl Draft {
             ("pawl-record-timestamp", &failed),
             ("pawl-event-time", &event),
             ("pawl-record-id", &id),
+            ("pawl-item-id", &id),
             ("pawl-schema-version", "1"),
             ("pawl-epoch", "1"),
         ];

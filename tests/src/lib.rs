@@ -9,6 +9,7 @@ pub mod input;
 pub mod letters;
 pub mod process;
 pub mod random;
+pub mod sent_back;
 pub mod stored;
 pub mod wait;
 

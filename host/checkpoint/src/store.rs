@@ -41,6 +41,8 @@ pub struct Floor {
     pub position: Offset,
     /// Decisions are needed from this number on.
     pub decisions: u64,
+    /// Dead letters that were sent back are needed from here on.
+    pub admitted: Offset,
 }
 
 impl Floor {
@@ -50,6 +52,7 @@ impl Floor {
         let of_one = |header: &Header| Self {
             position: header.progress.position,
             decisions: header.progress.decisions,
+            admitted: header.progress.admitted,
         };
         headers.map(of_one).reduce(Self::lower)
     }
@@ -59,6 +62,7 @@ impl Floor {
         Self {
             position: self.position.min(other.position),
             decisions: self.decisions.min(other.decisions),
+            admitted: self.admitted.min(other.admitted),
         }
     }
 }

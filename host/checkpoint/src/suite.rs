@@ -77,7 +77,7 @@ pub fn header(task: &TaskId, name: CheckpointName) -> Header {
         pipeline: PIPELINE.to_owned(),
         task: task.clone(),
         name,
-        progress: Progress { position: name.sequence * 10, ticks: 3, decisions: 1 },
+        progress: Progress { position: name.sequence * 10, ticks: 3, decisions: 1, admitted: 0 },
         semantics: 1,
         input_sum: 1 << 100,
         output_sum: u128::from(name.sequence),

@@ -1,10 +1,13 @@
 //! `pawl checkpoint`: looks at the checkpoints of tasks, and reads each of them whole to tell
 //! whether it is valid. Changes nothing, also not beside a running `pawl run`.
 
+mod json;
+
 use crate::data;
 use crate::failure::usage;
 use crate::file::FileOption;
-use crate::out::{Out, note, shown};
+use crate::out::{Out, json_line, note, shown};
+use crate::table::{Column, Table};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use pawl_checkpoint::{Checkpoint, Header, Owner, Store};
@@ -33,6 +36,9 @@ pub struct LsArguments {
     /// Those of the remote tier
     #[arg(long)]
     remote: bool,
+    /// One JSON object per checkpoint
+    #[arg(long)]
+    json: bool,
 }
 
 /// Show the checkpoints and the last commit of one task in full
@@ -43,68 +49,110 @@ pub struct ShowArguments {
     /// The task, as in `observe/0`
     #[arg(value_name = "STAGE/PARTITION")]
     task: String,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
 pub fn checkpoint(command: &Command) -> Result<()> {
     match command {
-        Command::Ls(arguments) => ls(&arguments.file.load()?, arguments.remote),
-        Command::Show(arguments) => show(&arguments.file.load()?, &arguments.task),
+        Command::Ls(arguments) => ls(&arguments.file.load()?, arguments),
+        Command::Show(arguments) => show(&arguments.file.load()?, arguments),
     }
 }
 
 /// A checkpoint, or why it cannot be used.
 type Read = (CheckpointName, Result<Checkpoint, pawl_checkpoint::Error>);
 
-fn ls(pipeline: &Pipeline, remote: bool) -> Result<()> {
-    let store: Box<dyn Store> = match remote {
+fn ls(pipeline: &Pipeline, arguments: &LsArguments) -> Result<()> {
+    let store: Box<dyn Store> = match arguments.remote {
         true => Box::new(data::remote_store(pipeline)?),
         false => Box::new(data::store(pipeline)),
     };
     let mut out = Out::new();
     let mut listed = 0_u64;
+    let mut table = Table::new(&[
+        Column::left("task"),
+        Column::left("checkpoint"),
+        Column::left("created"),
+        Column::right("position"),
+        Column::right("ticks"),
+        Column::right("decisions"),
+        Column::right("bytes"),
+        Column::left("valid"),
+        Column::left("operators"),
+    ]);
     for task in tasks(pipeline) {
         each(store.as_ref(), &task, |(name, read)| {
             listed += 1;
-            let name = text_of_name(name);
-            match read {
-                Ok(checkpoint) => out.line(format!("{task}  {name}  {}", line(&checkpoint))),
-                Err(error) => {
-                    out.line(format!("{task}  {name}  not valid: {}", shown(&error.to_string())))
-                }
+            match arguments.json {
+                true => return out.line(json_line(&json::checkpoint(&task, name, &read))?),
+                false => table.row(row(&task, name, &read)),
             }
+            Ok(())
         })?;
     }
-    if listed == 0 {
-        note("there are no checkpoints");
+    match listed {
+        0 => note("there are no checkpoints"),
+        _ if arguments.json => {}
+        _ => table.print(&mut out)?,
     }
     out.flush()
 }
 
-fn line(checkpoint: &Checkpoint) -> String {
-    let header = &checkpoint.header;
-    let operators = header.operators.iter().map(|operator| {
-        let digest: String = operator.digest.component.chars().take(DIGEST_DIGITS).collect();
-        let (name, version) = (shown(&operator.digest.operator), shown(&operator.operator_version));
-        format!("{name} {version} {digest}")
-    });
-    let operators: Vec<String> = operators.collect();
-    let (created, progress) = (text_of_time(header.created_ms), text_of_progress(&header.progress));
-    let bytes = bytes_of(checkpoint);
-    format!("{created}  {progress}  {bytes} bytes  valid  {}", operators.join(", "))
+fn row(
+    task: &TaskId,
+    name: CheckpointName,
+    read: &Result<Checkpoint, pawl_checkpoint::Error>,
+) -> Vec<String> {
+    let mut row = vec![task.to_string(), text_of_name(name)];
+    match read {
+        Ok(checkpoint) => {
+            let header = &checkpoint.header;
+            let Progress { position, ticks, decisions } = header.progress;
+            let operators = header.operators.iter().map(|operator| {
+                let digest: String =
+                    operator.digest.component.chars().take(DIGEST_DIGITS).collect();
+                format!("{} {} {digest}", operator.digest.operator, operator.operator_version)
+            });
+            row.push(text_of_time(header.created_ms));
+            row.extend([position, ticks, decisions].map(|number| number.to_string()));
+            row.push(bytes_of(checkpoint).to_string());
+            row.push("yes".to_owned());
+            row.push(operators.collect::<Vec<_>>().join(", "));
+        }
+        Err(error) => {
+            row.extend(["-"; 5].map(str::to_owned));
+            row.extend(["no".to_owned(), error.to_string()]);
+        }
+    }
+    row
 }
 
-fn show(pipeline: &Pipeline, task: &str) -> Result<()> {
+fn show(pipeline: &Pipeline, arguments: &ShowArguments) -> Result<()> {
     let tasks = tasks(pipeline);
-    let Some(task) = tasks.iter().find(|known| known.to_string() == task) else {
+    let Some(task) = tasks.iter().find(|known| known.to_string() == arguments.task) else {
         let known: Vec<String> = tasks.iter().map(TaskId::to_string).collect();
-        let task = shown(task);
-        return Err(usage(format!("no task is named {task}; there are {}", known.join(", "))));
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let (task, meant) = (shown(&arguments.task), data::meant(&arguments.task, &known));
+        return Err(usage(format!("no task is named {task}; {meant}")));
     };
+    let store = data::store(pipeline);
     let mut out = Out::new();
+    if arguments.json {
+        let commit = data::transport_if_there(pipeline)?;
+        let commit = commit.map(|transport| transport.recovery(task)).transpose()?;
+        let mut checkpoints = Vec::new();
+        each(&store, task, |(name, read)| {
+            checkpoints.push(json::checkpoint(task, name, &read));
+            Ok(())
+        })?;
+        out.line(json_line(&json::task(task, commit.as_ref(), checkpoints))?)?;
+        return out.flush();
+    }
     out.line(format!("task {task} of pipeline {}", pipeline.name))?;
     show_commit(pipeline, task, &mut out)?;
-    let store = data::store(pipeline);
     let mut listed = 0_u64;
     each(&store, task, |(name, read)| {
         listed += 1;
@@ -206,6 +254,7 @@ fn text_of_name(name: CheckpointName) -> String {
 }
 
 fn text_of_progress(progress: &Progress) -> String {
-    let Progress { position, ticks, decisions } = progress;
-    format!("position {position}, {ticks} ticks, {decisions} decisions")
+    let Progress { position, ticks, decisions, admitted } = progress;
+    let sent_back = if *admitted > 0 { format!(", {admitted} sent back") } else { String::new() };
+    format!("position {position}, {ticks} ticks, {decisions} decisions{sent_back}")
 }

@@ -4,11 +4,13 @@
 use crate::data;
 use crate::file::FileOption;
 use crate::out::{Out, json_line, note};
+use crate::progress::Progress;
 use crate::record_json::{Printed, PrintedControl};
 use crate::rows::{Cursor, Row, rows};
 use anyhow::Result;
 use clap::Args;
 use pawl_transport::Transport;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 /// How long `--follow` waits on one partition before it looks at the others.
@@ -57,14 +59,24 @@ pub fn consume(arguments: &Arguments) -> Result<()> {
         Some(partition) => partition..partition.saturating_add(1),
         None => 0..partitions,
     };
-    let mut printer = Printer { arguments, out: Out::new(), left: arguments.max };
     let mut cursors = Vec::new();
+    let mut rows_there = 0;
     for partition in wanted {
+        let (first, end) = transport.range(topic, partition)?;
+        rows_there += end.saturating_sub(first);
         cursors.push(match arguments.from_end {
             true => Cursor::at_end(&transport, topic, partition)?,
             false => Cursor::at_start(&transport, topic, partition)?,
         });
     }
+    // Where records are printed on the terminal they show how far the command is.
+    let progress = match arguments.follow || std::io::stdout().is_terminal() {
+        true => Progress::none(),
+        false => {
+            Progress::of_records(Some(arguments.max.map_or(rows_there, |max| max.min(rows_there))))
+        }
+    };
+    let mut printer = Printer { arguments, out: Out::new(), left: arguments.max, progress };
     let mut turn = 0;
     loop {
         for cursor in &mut cursors {
@@ -86,6 +98,7 @@ struct Printer<'a> {
     out: Out,
     /// How many more records may be printed.
     left: Option<u64>,
+    progress: Progress,
 }
 
 impl Printer<'_> {
@@ -104,6 +117,7 @@ impl Printer<'_> {
                     break;
                 }
                 self.print(cursor.partition(), offset, &row)?;
+                self.progress.add(1);
             }
         }
         Ok(())

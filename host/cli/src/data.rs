@@ -22,6 +22,15 @@ pub fn transport_to_read(pipeline: &Pipeline) -> Result<Embedded> {
     Ok(pawl_service::open_transport(pipeline, true)?)
 }
 
+/// As `transport_to_read`; none if there is no database yet.
+pub fn transport_if_there(pipeline: &Pipeline) -> Result<Option<Embedded>> {
+    match pawl_service::open_transport(pipeline, true) {
+        Ok(transport) => Ok(Some(transport)),
+        Err(pawl_service::Error::Transport(pawl_transport::Error::Missing { .. })) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The transport with all declared topics, to produce.
 pub fn transport_to_write(pipeline: &Pipeline) -> Result<Embedded> {
     Ok(pawl_service::open_transport(pipeline, false)?)
@@ -52,6 +61,13 @@ pub fn topic_to_read(pipeline: &Pipeline, topic: &str) -> Result<Option<(Embedde
 
 /// The error for a topic that is not there.
 pub fn unknown_topic(topic: &str, known: &[&str]) -> Error {
-    let topic = crate::out::shown(topic);
-    usage(format!("no topic is named {topic}; there are {}", known.join(", ")))
+    usage(format!("no topic is named {}; {}", crate::out::shown(topic), meant(topic, known)))
+}
+
+/// What was probably meant, or what there is.
+pub fn meant(name: &str, known: &[&str]) -> String {
+    match pawl_pipeline::closest(name, known) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("there are {}", known.join(", ")),
+    }
 }

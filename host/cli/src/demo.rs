@@ -3,9 +3,11 @@
 
 use crate::failure;
 use crate::out::{Out, note};
+use crate::progress::Progress;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use pawl_sensors::SensorOptions;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Find the collision of 2009 through sandboxed operators, and find it again after kills
@@ -150,9 +152,15 @@ fn observations(options: &Observations) -> Result<()> {
     };
     let mut out = Out::new();
     let mut made = pawl_sensors::make_observations(&elements, &sensors)?;
+    let progress = match std::io::stdout().is_terminal() {
+        true => Progress::none(),
+        false => Progress::of_records(None),
+    };
     for line in made.by_ref() {
         out.line(&line.value)?;
+        progress.add(1);
     }
+    drop(progress);
     for why in made.dropped() {
         note(&format!("left out: {why}"));
     }

@@ -1,6 +1,7 @@
 //! How a command ends that did not do what it was asked: its message and its exit code. Never shows
 //! Rust's own names of values, nor a backtrace.
 
+use crate::explain;
 use crate::out;
 use anyhow::Error;
 use std::fmt;
@@ -50,8 +51,21 @@ pub fn end(error: &Error) -> ExitCode {
     if let Some(Ended(code)) = error.downcast_ref() {
         return ExitCode::from(*code);
     }
-    out::note(&format!("{error:#}"));
+    let message = format!("{error:#}");
+    out::complain(&format!("{message}{}", hint(&message)));
     ExitCode::from(code(error))
+}
+
+/// Where to read on about the codes in a message.
+fn hint(message: &str) -> String {
+    let codes = explain::codes_in(message);
+    let commands: Vec<String> = codes.iter().map(|code| format!("pawl explain {code}")).collect();
+    match commands.as_slice() {
+        [] => String::new(),
+        // A message of several lines gets another line.
+        commands if message.contains('\n') => format!("\n({})", commands.join(", ")),
+        commands => format!(" ({})", commands.join(", ")),
+    }
 }
 
 fn code(error: &Error) -> u8 {

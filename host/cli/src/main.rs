@@ -10,19 +10,26 @@ mod consume;
 mod data;
 mod demo;
 mod dlq;
+mod explain;
 mod failure;
 mod file;
+mod fmt;
 mod lines;
+mod manual;
 mod log;
 mod out;
 mod produce;
+mod progress;
 mod record_json;
 mod rows;
 mod run;
+mod table;
+mod terminal;
+mod topic;
 mod trace;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Runs stream operators that are sandboxed WebAssembly components: kill it anywhere, nothing is
@@ -30,6 +37,17 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "pawl", version, max_term_width = 100)]
 struct Arguments {
+    /// Colour: auto (on terminals, unless NO_COLOR is set or TERM is dumb), always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    color: terminal::Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,6 +56,8 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
+    Fmt(fmt::Arguments),
+    Schema(manual::SchemaArguments),
     Produce(produce::Arguments),
     Consume(consume::Arguments),
     Trace(trace::Arguments),
@@ -45,11 +65,17 @@ enum Command {
     #[command(subcommand)]
     Dlq(dlq::Command),
     #[command(subcommand)]
+    Topic(topic::Command),
+    #[command(subcommand)]
     Checkpoint(checkpoint::Command),
+    Explain(explain::Arguments),
+    Completions(manual::CompletionsArguments),
+    Man(manual::ManArguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    terminal::choose(arguments.color);
     match log::start().and_then(|()| dispatch(&arguments.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::end(&error),
@@ -60,11 +86,19 @@ fn dispatch(command: &Command) -> Result<()> {
     match command {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(arguments),
+        Command::Fmt(arguments) => fmt::fmt(arguments),
+        Command::Schema(_) => manual::schema(),
         Command::Produce(arguments) => produce::produce(arguments),
         Command::Consume(arguments) => consume::consume(arguments),
         Command::Trace(arguments) => trace::trace(arguments),
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Dlq(command) => dlq::dlq(command),
+        Command::Topic(command) => topic::topic(command),
         Command::Checkpoint(command) => checkpoint::checkpoint(command),
+        Command::Explain(arguments) => explain::explain(arguments),
+        Command::Completions(arguments) => {
+            manual::completions(arguments, &mut Arguments::command())
+        }
+        Command::Man(arguments) => manual::man(arguments, Arguments::command()),
     }
 }

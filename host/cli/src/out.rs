@@ -1,6 +1,7 @@
 //! Writing to stdout and stderr without ever panicking: a reader that went away is an error value,
 //! and `failure` makes a quiet end of it.
 
+use crate::terminal::{self, Paint};
 use anyhow::{Context, Error, Result};
 use std::fmt;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -54,7 +55,17 @@ fn failed(error: io::Error) -> Error {
 
 /// Tells a person something on stderr; if nobody listens, nothing is lost.
 pub fn note(text: &str) {
-    drop(writeln!(io::stderr().lock(), "pawl: {text}"));
+    say(Paint::Bold, text);
+}
+
+/// As `note`, that something went wrong.
+pub fn complain(text: &str) {
+    say(Paint::Red, text);
+}
+
+fn say(paint: Paint, text: &str) {
+    let name = terminal::paint_note(paint, "pawl:");
+    drop(writeln!(io::stderr().lock(), "{name} {text}"));
 }
 
 /// A value as one line of JSON.
@@ -75,4 +86,42 @@ pub fn shown_bytes(bytes: &[u8], characters_max: usize) -> String {
     let cut: String = text.chars().take(characters_max).collect();
     let more = if cut.len() < text.len() { "..." } else { "" };
     format!("{}{more}", shown(&cut))
+}
+
+/// An amount of bytes, in the unit that fits it.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut amount = count as f64;
+    let mut unit = "";
+    for next in UNITS {
+        if amount < 1024.0 {
+            break;
+        }
+        (amount, unit) = (amount / 1024.0, next);
+    }
+    format!("{amount:.1} {unit}")
+}
+
+/// A duration in the largest unit of which it is a whole number.
+pub fn duration_ms(ms: u64) -> String {
+    const UNITS: [(u64, &str); 4] =
+        [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+    let whole = UNITS.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
+    whole.map_or(format!("{ms} ms"), |(unit, name)| format!("{} {name}", ms / unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_told_in_the_unit_that_fits() {
+        let told: Vec<String> = [0, 1023, 1024, 1 << 20, 3 << 39].map(bytes).to_vec();
+        assert_eq!(told, ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "1.5 TiB"]);
+        let told: Vec<String> = [5, 1500, 90_000, 604_800_000].map(duration_ms).to_vec();
+        assert_eq!(told, ["5 ms", "1500 ms", "90 s", "7 d"]);
+    }
 }

@@ -8,6 +8,7 @@ use crate::failure::usage;
 use crate::file::FileOption;
 use crate::lines::{Lines, Next};
 use crate::out::{note, shown};
+use crate::progress::Progress;
 use crate::record_json::Given;
 use anyhow::{Context, Error, Result, anyhow};
 use clap::Args;
@@ -48,7 +49,8 @@ pub fn produce(arguments: &Arguments) -> Result<()> {
     let mut group = Group::new(&transport, &pipeline, &arguments.topic)?;
     let bytes_max = arguments.record_bytes_max as usize;
     let mut lines = Lines::new(std::io::stdin(), bytes_max).context("failed to read stdin")?;
-    let mut producer = Producer { arguments, line: 0, empty: 0 };
+    let progress = Progress::of_bytes(stdin_bytes());
+    let mut producer = Producer { arguments, progress, line: 0, empty: 0 };
     let mut outcome = producer.take_all(&mut lines, &mut group);
     if !group.has_failed() {
         // What came before a bad line is kept, so that one can go on behind it.
@@ -59,7 +61,9 @@ pub fn produce(arguments: &Arguments) -> Result<()> {
         let durable = group.durable_lines();
         anyhow!("{error:#}; the first {durable} lines are durable, {behind}")
     })?;
-    note(&summary(&group, &arguments.topic, producer.empty));
+    let empty = producer.empty;
+    drop(producer);
+    note(&summary(&group, &arguments.topic, empty));
     Ok(())
 }
 
@@ -80,8 +84,15 @@ fn check_topic(pipeline: &Pipeline, topic: &str) -> Result<()> {
     Ok(())
 }
 
+/// How many bytes stdin has, if it is a file.
+fn stdin_bytes() -> Option<u64> {
+    let stdin = std::fs::metadata("/dev/stdin").ok()?;
+    stdin.is_file().then_some(stdin.len())
+}
+
 struct Producer<'a> {
     arguments: &'a Arguments,
+    progress: Progress,
     /// Lines read.
     line: u64,
     /// Lines left out since they were empty.
@@ -97,6 +108,7 @@ impl Producer<'_> {
                 Ok(Next::Line(line)) => {
                     self.take(line, group)?;
                     self.line += 1;
+                    self.progress.add(line.len() as u64 + 1);
                     if group.is_full() {
                         group.flush(self.line)?;
                     }

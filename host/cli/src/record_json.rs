@@ -162,10 +162,8 @@ enum Time {
 /// A record that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Given {
-    /// Key.
-    pub key: Option<Vec<u8>>,
-    /// Value.
-    pub value: Option<Vec<u8>>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
     id: Option<Vec<u8>>,
     event_time: Timestamp,
     priority: u8,
@@ -199,24 +197,22 @@ impl Given {
         })
     }
 
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.get(name).map(Vec::as_slice)
+    /// Its headers, as a record borrows them.
+    pub fn headers(&self) -> Vec<(&str, &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
     }
 
-    /// Adds the record to others, with this key.
-    pub fn push_to(&self, records: &mut Records, key: Option<&[u8]>) {
-        let headers: Vec<(&str, &[u8])> =
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-        records.push(Record {
-            key,
+    /// The record, with what `headers` gave.
+    pub fn record<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> Record<'a> {
+        Record {
+            key: self.key.as_deref(),
             value: self.value.as_deref(),
             id: self.id.as_deref(),
             event_time: self.event_time,
             timestamp: 0,
             priority: self.priority,
-            headers: &headers,
-        });
+            headers,
+        }
     }
 }
 
@@ -263,7 +259,7 @@ mod tests {
         for row in 0..records.len() {
             let line = serde_json::to_vec(&Printed::new(("t", 1, 2), &records, row)).unwrap();
             let given = Given::parse(&line).unwrap();
-            given.push_to(&mut again, given.key.as_deref());
+            again.push(given.record(&given.headers()));
         }
         assert_eq!(again, records);
     }

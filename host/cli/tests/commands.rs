@@ -1,7 +1,16 @@
 //! The built `pawl` on folders of its own: what needs no plugin. Each test is one story of a user.
 
 #[cfg(test)]
+#[path = "commands/comfort.rs"]
+mod comfort;
+#[cfg(test)]
+#[path = "commands/deploy.rs"]
+mod deploy;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+#[path = "commands/topics.rs"]
+mod topics;
 
 use pawl_checkpoint::{Draft, DraftPart, Header, OperatorRecord, Owner, PartKey, Store, bytes};
 use pawl_core::commit::{Progress, TaskId};
@@ -304,7 +313,7 @@ fn checkpoints_are_listed_with_what_ran_and_a_damaged_one_with_why() {
             pipeline: "test".to_owned(),
             task: task.clone(),
             name: CheckpointName { epoch: 3, sequence },
-            progress: Progress { position: 70 + sequence, ticks: 2, decisions: 1 },
+            progress: Progress { position: 70 + sequence, ticks: 2, decisions: 1, admitted: 0 },
             semantics: 1,
             input_sum: 5,
             output_sum: 6,
@@ -323,10 +332,20 @@ fn checkpoints_are_listed_with_what_ran_and_a_damaged_one_with_why() {
     let listed = folder.pawl(&["checkpoint", "ls", "-p", "p.toml"], b"");
     assert_eq!(listed.code, 0, "{listed:?}");
     let lines: Vec<String> = listed.text().lines().map(str::to_owned).collect();
-    assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].starts_with("copy/1  3-2  not valid: "), "{lines:?}");
-    assert!(lines[1].starts_with("copy/1  3-1  1970-01-01T00:00:00.000Z"), "{lines:?}");
-    assert!(lines[1].contains("position 71, 2 ticks, 1 decisions  120 bytes  valid  id 0.9 "));
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
+    assert_eq!(words(0)[..3], ["task", "checkpoint", "created"]);
+    assert_eq!(words(1)[..8], ["copy/1", "3-2", "-", "-", "-", "-", "-", "no"], "{lines:?}");
+    let valid = ["copy/1", "3-1", "1970-01-01T00:00:00.000Z", "71", "2", "1", "120", "yes", "id"];
+    assert_eq!(words(2)[..9], valid, "{lines:?}");
+    let json = folder.pawl(&["checkpoint", "ls", "-p", "p.toml", "--json"], b"").json();
+    assert_eq!((&json[0]["valid"], &json[1]["valid"]), (&false.into(), &true.into()));
+    assert_eq!(json[1]["progress"]["position"], 71);
+    assert_eq!(json[1]["operators"][0]["state_version"], 4);
+    let whole = ["checkpoint", "show", "-p", "p.toml", "copy/1", "--json"];
+    let whole = folder.pawl(&whole, b"").json().remove(0);
+    assert_eq!(whole["commit"], serde_json::Value::Null);
+    assert_eq!(whole["checkpoints"], serde_json::json!(json));
     let shown = folder.pawl(&["checkpoint", "show", "-p", "p.toml", "copy/1"], b"").text();
     assert!(shown.contains("state of operator 0: 1 parts, 100 bytes"), "{shown}");
     assert!(shown.contains(&operator.digest.component), "{shown}");

@@ -5,6 +5,7 @@ use crate::envelope::{self, Format};
 use crate::{Error, commit, decision, log_batch, sealed, state};
 use pawl_core::commit::{Commit, Progress};
 use pawl_core::counters::{Counters, EdgeCounters};
+use pawl_core::decision::Root;
 use pawl_core::decision::{CheckpointName, Decision, DecisionKind, OperatorDigest, PathStep};
 use pawl_core::record::{Control, LogBatch, NO_TIME, Producer, Record, Records};
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ fn a_commit() -> Commit {
     counters.dead_letters.insert("normalize/trap".to_owned(), 3);
     Commit {
         epoch: 4,
-        progress: Progress { position: 11, ticks: 22, decisions: 3 },
+        progress: Progress { position: 11, ticks: 22, decisions: 3, admitted: 4 },
         semantics: 1,
         input_sum: u128::MAX,
         output_sum: 1 << 100,
@@ -85,7 +86,7 @@ fn a_decision_of_each_kind() -> Vec<Decision> {
         DecisionKind::Active,
         DecisionKind::Close { time: -7 },
         DecisionKind::Dead {
-            tick: Some(300),
+            root: Root::Tick(300),
             path: vec![PathStep { operator: 1, index: 2 }],
             disposition: "trap".to_owned(),
             error_kind: "trap".to_owned(),
@@ -94,11 +95,13 @@ fn a_decision_of_each_kind() -> Vec<Decision> {
         DecisionKind::Resume,
         DecisionKind::Switch { operators: vec![digest], at_checkpoint: None },
         DecisionKind::Undelivered {
+            root: Root::SentBack(7),
             disposition: "sink-rejected".to_owned(),
             error_kind: "http-400".to_owned(),
             message: "answered 400".to_owned(),
             retries: 2,
         },
+        DecisionKind::Admit { until: 8 },
         DecisionKind::Attempt { until: 9 },
     ];
     let numbered = kinds.into_iter().enumerate();
@@ -115,7 +118,7 @@ struct AState {
 }
 
 fn a_state() -> AState {
-    let progress = Progress { position: 5, ticks: 1, decisions: 0 };
+    let progress = Progress { position: 5, ticks: 1, decisions: 0, admitted: 0 };
     AState { progress, watermarks: vec![None, Some(-3)] }
 }
 

@@ -22,7 +22,7 @@ impl std::fmt::Display for TaskId {
 
 /// How far a task has come: a place between two roots of its input sequence.
 ///
-/// Each root moves exactly one of the three, so their sum numbers the roots.
+/// Each root moves exactly one of the four, so their sum numbers the roots.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -33,12 +33,14 @@ pub struct Progress {
     pub ticks: u64,
     /// Decisions applied so far.
     pub decisions: u64,
+    /// The next of the rows that were sent back, of those that are kept apart from the input.
+    pub admitted: Offset,
 }
 
 impl Progress {
     /// The number of the next root.
     pub fn root(&self) -> u64 {
-        self.position + self.ticks + self.decisions
+        self.position + self.ticks + self.decisions + self.admitted
     }
 }
 

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub struct Counters {
     /// Data rows taken from the input.
     pub records_in: u64,
+    /// Dead letters that were sent back and taken in.
+    pub readmitted: u64,
     /// Control rows taken from the input.
     pub controls_in: u64,
     /// One entry per edge, in the order of the operators.

@@ -11,13 +11,19 @@
 //! | `pawl-class`, `pawl-disposition` | permanent, transient, late; rejected, trap, ... |
 //! | `pawl-error-kind`, `pawl-error-message` | why |
 //! | `pawl-retry-count`, `pawl-replay-count` | attempts in place; times sent back |
+//! | `pawl-replay-id` | which run of the tool sent it back last |
 //! | `pawl-topic`, `pawl-partition`, `pawl-offset`, `pawl-record-timestamp` | the root record |
 //! | `pawl-root` | the root's value, base64, where it differs from the value and fits |
 //! | `pawl-event-time`, `pawl-record-id`, `pawl-schema-version`, `pawl-epoch` | of the record |
+//! | `pawl-item-id` | the id by which the edge before the operator knew it, in hexadecimal |
+//! | `pawl-trace-parent` | the record's `traceparent`, if it brings one |
+//!
+//! Of a record that was sent back and fails again, what tells of its root stays as it was.
 
 use crate::decision::PathStep;
 use crate::identity::{self, Id};
 use crate::record::{NO_TIME, Record, Records, Timestamp};
+use crate::sent_back::SentBack;
 use crate::spec::Spec;
 
 /// Version of the contract between host and operators that a dead letter names.
@@ -65,6 +71,8 @@ pub struct Refused<'a> {
     pub offset: u64,
     /// The root row, if the root is one: its columns and its row there.
     pub root: Option<(&'a Records, usize)>,
+    /// What is told of the root row, if it was sent back.
+    pub sent_back: Option<&'a SentBack>,
 }
 
 /// Adds the dead letter to `out`. Returns its id: the same however often the host crashes.
@@ -84,6 +92,13 @@ pub fn write(
     let record_id = own_id.unwrap_or_else(|| identity::hex_text(refused.id).into());
     let operator = spec.operators.get(refused.operator);
     let name = operator.map_or("", |operator| operator.name.as_str());
+    // A record that no operator knows stays addressed as it was.
+    let name = match refused.sent_back {
+        Some(letter) if !spec.operators.iter().any(|known| known.name == letter.entry) => {
+            letter.entry.as_str()
+        }
+        _ => name,
+    };
     let event_time = text_of(refused.event_time);
     let record_timestamp = refused
         .root
@@ -94,7 +109,10 @@ pub fn write(
     let schema = schema_version(value);
     let numbers = [refused.offset, u64::from(spec.task.partition), epoch].map(|n| n.to_string());
     let retries = cause.retries.to_string();
+    let replays = refused.sent_back.map_or(0, |letter| letter.attempt).to_string();
+    let item_id = identity::hex(refused.id);
     let mut headers: Vec<(&str, &[u8])> = own_headers(refused);
+    let parent = headers.iter().find(|(name, _)| *name == "traceparent").map(|(_, value)| *value);
     let metadata = [
         ("pawl-dlq", "1"),
         ("pawl-id", &id_text),
@@ -112,7 +130,7 @@ pub fn write(
         ("pawl-error-kind", &cause.kind),
         ("pawl-error-message", bounded(&cause.message)),
         ("pawl-retry-count", &retries),
-        ("pawl-replay-count", "0"),
+        ("pawl-replay-count", &replays),
         ("pawl-topic", &spec.input),
         ("pawl-partition", &numbers[1]),
         ("pawl-offset", &numbers[0]),
@@ -122,9 +140,16 @@ pub fn write(
         ("pawl-schema-version", &schema),
         ("pawl-epoch", &numbers[2]),
     ];
-    headers.extend(metadata.iter().map(|(name, value)| (*name, value.as_bytes())));
-    if let Some(root) = &root {
-        headers.push(("pawl-root", root.as_bytes()));
+    let kept = |name: &str| refused.sent_back.and_then(|letter| letter.kept(name));
+    let metadata = metadata.iter();
+    headers.extend(metadata.map(|(name, own)| (*name, kept(name).unwrap_or(own.as_bytes()))));
+    headers.push(("pawl-item-id", &item_id));
+    for (name, value) in [
+        ("pawl-trace-parent", parent),
+        ("pawl-root", root.as_ref().map(|root| root.as_bytes())),
+        ("pawl-replay-id", kept("pawl-replay-id")),
+    ] {
+        headers.extend(value.map(|value| (name, value)));
     }
     out.push(Record {
         key: refused.records.keys.get(refused.row),
@@ -140,6 +165,9 @@ pub fn write(
 
 /// The root's value where it is another and fits.
 fn root_of(refused: &Refused<'_>, value: Option<&[u8]>) -> Option<String> {
+    if let Some(root) = refused.sent_back.and_then(|letter| letter.kept("pawl-root")) {
+        return std::str::from_utf8(root).ok().map(str::to_owned);
+    }
     let (records, row) = refused.root?;
     let root = records.values.get(row)?;
     (Some(root) != value && root.len() <= ROOT_BYTES_MAX).then(|| base64(root))
@@ -155,7 +183,8 @@ fn id_of(refused: &Refused<'_>, value: Option<&[u8]>) -> Id {
     }
     text.extend_from_slice(&(refused.operator as u16).to_le_bytes());
     // The attempt: a record that was sent back and fails again is another dead letter.
-    text.extend_from_slice(&0u32.to_le_bytes());
+    let attempt = refused.sent_back.map_or(0, |letter| letter.attempt as u32);
+    text.extend_from_slice(&attempt.to_le_bytes());
     identity::hash(&text)
 }
 

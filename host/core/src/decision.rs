@@ -29,6 +29,17 @@ pub struct Decision {
     pub epoch: u64,
 }
 
+/// What an item that a decision speaks of comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Root {
+    /// The input row at the decision's position.
+    Row,
+    /// This tick of the task, counted from 0, which comes before that row.
+    Tick(u64),
+    /// The row at this offset of those that were sent back, admitted before that row.
+    SentBack(Offset),
+}
+
 /// What can be decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DecisionKind {
@@ -48,12 +59,10 @@ pub enum DecisionKind {
         /// The event time.
         time: Timestamp,
     },
-    /// The item at `path` below the row at `position` (or below a tick) is dead and is not shown
-    /// to the guest.
+    /// The item at `path` below `root` is dead and is not shown to the guest.
     Dead {
-        /// None: below the row at `position`. Else below this tick of the task (counted from 0),
-        /// which comes before the row.
-        tick: Option<u64>,
+        /// What it comes from.
+        root: Root,
         /// From the row down to the item that the operator `path.len()` refused.
         path: Vec<PathStep>,
         /// As in the dead letter: `trap`, `timeout`, `memory`, `host-crash`.
@@ -72,8 +81,10 @@ pub enum DecisionKind {
         /// Whether they took over at the checkpoint instead, because the old ones could not.
         at_checkpoint: Option<CheckpointName>,
     },
-    /// The receiver behind a sink did not take the row at `position`, and it is not sent again.
+    /// The receiver behind a sink did not take the row, and it is not sent again.
     Undelivered {
+        /// Which row.
+        root: Root,
         /// As in the dead letter: `sink-rejected`, `retries-exhausted`, `delivery-unknown`.
         disposition: String,
         /// Short stable name.
@@ -82,6 +93,12 @@ pub enum DecisionKind {
         message: String,
         /// How often it was tried again before that.
         retries: u64,
+    },
+    /// Dead letters that were sent back come in here, one after the other, before anything else
+    /// happens: those from the last one admitted up to `until`.
+    Admit {
+        /// Offset behind the last one, among the rows that were sent back.
+        until: Offset,
     },
     /// A sink that sends at most once is about to send the rows from `position` up to `until`.
     Attempt {

@@ -72,6 +72,12 @@ pub fn of_tick(stage: &str, partition: u32, watermark: Timestamp) -> Id {
     xxh3_128_with_seed(&watermark.to_le_bytes(), seed ^ 0x7469_636b)
 }
 
+/// What a dedup window holds in place of the id of a record that is dead and of which a copy may
+/// come: the copy must not get through, the record itself may if it is sent back.
+pub fn of_dead(id: Id) -> Id {
+    xxh3_128_with_seed(&id.to_le_bytes(), 0x6465_6164)
+}
+
 /// The seed that stands for an operator in derived ids.
 pub fn operator_seed(stage: &str, operator: &str) -> u64 {
     xxh3_64_with_seed(operator.as_bytes(), xxh3_64_with_seed(stage.as_bytes(), 1))

@@ -20,6 +20,7 @@ pub mod heard;
 mod index;
 pub mod window;
 
+pub mod sent_back;
 pub mod dead_letter;
 pub mod spec;
 pub mod state;

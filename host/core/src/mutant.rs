@@ -82,6 +82,14 @@ mutants! {
     AttemptForgotten,
     /// The id of what may have been taken leaves the window.
     UnknownForgotten,
+    /// A replay takes rows that were sent back for rows of the life before.
+    AdmittedOnce,
+    /// A record that was sent back is taken for a copy of the dead one that it was.
+    SentBackIsCopy,
+    /// A record that was sent back moves the watermark.
+    SentBackMovesTime,
+    /// A record that enters behind the edge that judges time is never late.
+    SentBackNeverLate,
 }
 
 #[cfg(not(test))]

@@ -205,6 +205,8 @@ pub struct Deliveries<'a> {
     pub records: &'a Records,
     /// For each its row there, its id, and its offset in the input, ascending.
     pub items: Vec<(usize, Id, Offset)>,
+    /// They were sent back: offsets are those of their own topic, not of the input.
+    pub sent_back: bool,
 }
 
 /// What became of a record that was to leave the system.

@@ -16,6 +16,8 @@ pub struct Spec {
     pub task: TaskId,
     /// Topic that it reads.
     pub input: String,
+    /// Topic in which dead letters are sent back to it.
+    pub replay: String,
     /// Whether the transport may write a row twice, so that copies must be told by producer.
     pub copies: bool,
     /// The chain, in order; at least one.

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::commit::Progress;
 use crate::counters::{Counters, EdgeCounters};
 use crate::heard::Heard;
-use crate::record::{NO_TIME, Producer, Timestamp};
+use crate::record::{NO_TIME, Offset, Producer, Timestamp};
 use crate::spec::Spec;
 use crate::window::{Segment, Window, WindowSnapshot};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub struct Plain {
     pub input_sum: u128,
     /// Sum of the hashes of everything made.
     pub output_sum: u128,
+    /// Up to where rows that were sent back are to be taken in, before anything else.
+    pub admitting: Offset,
     /// The generation of producers that the task has announced.
     pub generation: u64,
     /// Its producers, of all topics.
@@ -85,6 +87,7 @@ impl State {
             progress: Progress::default(),
             input_sum: 0,
             output_sum: 0,
+            admitting: 0,
             generation: 0,
             producers: Vec::new(),
             idle: false,

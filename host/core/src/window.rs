@@ -140,6 +140,16 @@ impl Window {
         self.index.remove(id, slot as u32);
     }
 
+    /// Gives the slot of an id of the current call to another id.
+    pub fn rename(&mut self, id: Id, other: Id) {
+        let Some(slot) = self.find(id).filter(|slot| *slot >= self.open.first) else { return };
+        self.index.remove(id, slot as u32);
+        if let Some(place) = self.open.ids.get_mut((slot - self.open.first) as usize) {
+            *place = other;
+        }
+        self.place(other, slot);
+    }
+
     /// Between two roots: seals full segments and gives back what lies outside the bounds.
     pub fn settle(&mut self, horizon: Timestamp) {
         while self.open.ids.len() >= SEGMENT_SLOTS {

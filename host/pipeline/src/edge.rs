@@ -125,7 +125,7 @@ impl IdSource {
     }
 
     /// As in the file, where a word stands there.
-    fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             IdSource::Position => "position",
             IdSource::Key => "key",
@@ -139,7 +139,7 @@ impl IdSource {
 }
 
 impl TimeUnit {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             TimeUnit::Either => "either",
             TimeUnit::Milliseconds => "ms",

@@ -278,8 +278,9 @@ pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// The name that differs in at most a third of its letters, and in three at most.
-pub(crate) fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+/// The name that differs from `name` in at most a third of its letters, and in three at most: the
+/// one that was probably meant.
+pub fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     const COMPARED_MAX: usize = 64;
     if name.len() > COMPARED_MAX {
         return None;

@@ -42,6 +42,33 @@ pub(crate) fn from_toml(
     }
 }
 
+/// A JSON object that was made of a TOML table, as a table again; none if it is empty.
+pub(crate) fn to_table(text: &str) -> Option<toml::Table> {
+    let Ok(Value::Object(map)) = serde_json::from_str(text) else { return None };
+    let table: toml::Table =
+        map.into_iter().filter_map(|(name, value)| Some((name, to_toml(value)?))).collect();
+    (!table.is_empty()).then_some(table)
+}
+
+/// None for null, which TOML has not.
+fn to_toml(value: Value) -> Option<toml::Value> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(truth) => toml::Value::from(truth),
+        Value::String(text) => toml::Value::from(text),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => toml::Value::from(number),
+            None => toml::Value::from(number.as_f64()?),
+        },
+        Value::Array(list) => toml::Value::Array(list.into_iter().filter_map(to_toml).collect()),
+        Value::Object(map) => {
+            let pairs = map.into_iter();
+            let pairs = pairs.filter_map(|(name, value)| Some((name, to_toml(value)?)));
+            toml::Value::Table(pairs.collect())
+        }
+    })
+}
+
 fn write_value(text: &mut String, value: &Value) {
     match value {
         Value::Array(list) => {

@@ -8,8 +8,11 @@
 
 mod delivery;
 mod edge;
+mod effective;
 mod fields;
+mod format;
 mod json;
+mod layout;
 mod mistake;
 mod outside;
 mod overrides;
@@ -26,6 +29,9 @@ mod tests;
 
 pub use delivery::{DeliveryRow, delivery, delivery_text, memory_estimates};
 pub use edge::{Dedup, Edge, IdSource, TimeSource, TimeUnit, Watermark};
+pub use effective::effective;
+pub use fields::closest;
+pub use format::format;
 pub use mistake::{Mistake, Mistakes, Warning};
 pub use outside::{
     AtRetriesMax, ColumnSource, FileFormat, FileSink, FileSource, HttpMode, HttpSink, HttpSource,
@@ -35,9 +41,14 @@ pub use pipeline::{
     AtMax, Breaker, Checkpoint, Commit, DeadLetters, KeySource, Late, Limits, Operator, Pipeline,
     RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,
 };
+pub use read::{PARTITIONS_MAX, TOPIC_NAME, is_topic_name};
 
 use mistake::Report;
 use std::path::Path;
+
+/// The JSON Schema of pipeline files, by which editors complete and describe fields. It knows all
+/// fields that are read here, and no others.
+pub const SCHEMA: &str = include_str!("../../../docs/pipeline.schema.json");
 
 /// Reads a pipeline file. `overrides` are `path.in.file=value`, applied in order. Relative paths
 /// in the file start at its folder. Errors: everything that is wrong, never only the first.
@@ -45,6 +56,14 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<(Pipeline, Vec<Warning>
     let base = path.parent().unwrap_or(Path::new(""));
     let text = text::read(path).map_err(|mistakes| mistakes.in_file(path))?;
     parse(&text, base, overrides).map_err(|mistakes| mistakes.in_file(path))
+}
+
+/// A pipeline file as it is, and laid out by `format`. Errors: the file cannot be read, or is no
+/// TOML.
+pub fn format_file(path: &Path) -> Result<(String, String), Mistakes> {
+    let text = text::read(path).map_err(|mistakes| mistakes.in_file(path))?;
+    let formatted = format(&text).map_err(|mistakes| mistakes.in_file(path))?;
+    Ok((text, formatted))
 }
 
 /// As `load`, for a text; relative paths in it start at `base`.

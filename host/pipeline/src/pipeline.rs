@@ -182,6 +182,9 @@ pub struct Stage {
     pub operators: Vec<Operator>,
     /// Where the records go, if the stage is a sink.
     pub sink: Option<Sink>,
+    /// The topic in which dead letters are sent back to it, always one of `Pipeline::topics`; it
+    /// has the partitions of the input. Nothing but that is written there.
+    pub replay: String,
 }
 
 /// What becomes of late records.
@@ -259,7 +262,12 @@ impl Pipeline {
     pub fn external_topics(&self) -> BTreeSet<&str> {
         let internal = self.internal_topics();
         let others = self.topics.keys().map(String::as_str);
-        others.filter(|t| !internal.contains(t) && *t != self.dead_letters.topic).collect()
+        others.filter(|topic| !internal.contains(topic) && !self.is_own(topic)).collect()
+    }
+
+    /// Whether the topic is the pipeline's own: of its dead letters, or of those sent back.
+    pub fn is_own(&self, topic: &str) -> bool {
+        topic == self.dead_letters.topic || self.stages.iter().any(|stage| stage.replay == topic)
     }
 
     /// The stages that write this topic, late records included, in the order of the file.

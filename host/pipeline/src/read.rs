@@ -24,7 +24,10 @@ pub(crate) const TIME_MS_MAX: u64 = 3_155_760_000_000;
 pub(crate) const RECORDS_MAX: u64 = 1_000_000_000_000;
 
 pub(crate) const BYTES_MAX: u64 = 1 << 50;
-const PARTITIONS_MAX: u32 = 1024;
+
+/// Partitions of a topic.
+pub const PARTITIONS_MAX: u32 = 1024;
+
 const TOPICS_MAX: usize = 1000;
 const STAGES_MAX: usize = 100;
 
@@ -72,6 +75,17 @@ pub(crate) fn pipeline(table: &Table, base: &Path, report: &Report) -> Pipeline 
         key: None,
         retention_ms: 0,
     });
+
+    // What is sent back lies in the partition with its root's number, too.
+    for stage in &mut stages {
+        stage.replay = format!("{name}.{}.replay", stage.name);
+        let partitions = topics.get(&stage.input).map_or(1, |input| input.partitions);
+        let replay = Topic { partitions, key: None, retention_ms: 0 };
+        if topics.insert(stage.replay.clone(), replay).is_some() {
+            let what = "is the topic in which dead letters are sent back; should not be declared";
+            report.mistake(crate::fields::join("topics", &stage.replay), what);
+        }
+    }
 
     let (base, data) = (base.to_owned(), base.join(data));
     let log = log.map_or_else(|| data.join("pawl.db"), |path| base.join(path));
@@ -155,9 +169,11 @@ fn topics(top: &mut Fields<'_>, report: &Report) -> BTreeMap<String, Topic> {
     topics
 }
 
-const TOPIC_NAME: &str = "a topic's name should be 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`";
+/// What a topic's name should be.
+pub const TOPIC_NAME: &str = "a topic's name should be 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`";
 
-fn is_topic_name(name: &str) -> bool {
+/// Whether a topic may have this name.
+pub fn is_topic_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=249).contains(&name.len()) && name.chars().all(fits) && name != "." && name != ".."
 }

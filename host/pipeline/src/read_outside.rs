@@ -92,6 +92,7 @@ pub(crate) fn sink(
         breaker,
         operators: vec![operator],
         sink,
+        replay: String::new(), // its name needs the pipeline's
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn stage(mut fields: Fields<'_>, written: &BTreeSet<&str>, report: &R
         breaker,
         operators,
         sink: None,
+        replay: String::new(), // its name needs the pipeline's
     }
 }
 

@@ -67,6 +67,9 @@ fn topics(pipeline: &Pipeline, stage: &Stage, path: &str, report: &Report) {
         } else if topic == dead {
             let should = "should be a topic of its own (late records: \"dead-letter\")";
             report.mistake(path, format!("`{topic}` is the topic of the dead letters; {should}"));
+        } else if pipeline.is_own(topic) {
+            let what = format!("`{topic}` is a topic in which dead letters are sent back");
+            report.mistake(path, what);
         } else if !topic.is_empty() && !pipeline.topics.contains_key(topic) {
             report.mistake(path, undeclared(pipeline, topic));
         }
@@ -78,8 +81,9 @@ fn sources(pipeline: &Pipeline, report: &Report) {
     for (number, source) in pipeline.sources.iter().enumerate() {
         let path = join(&element("source", &source.name, number), "topic");
         let topic = source.topic.as_str();
-        if topic == pipeline.dead_letters.topic {
-            report.mistake(path, format!("`{topic}` is the topic of the dead letters"));
+        if pipeline.is_own(topic) {
+            let what = format!("`{topic}` is a topic of dead letters; should be another");
+            report.mistake(path, what);
         } else if let Some(stage) = pipeline.writers(topic).first() {
             let should = "should be a topic of its own: its ids and times are others";
             report.mistake(path, format!("stage {} writes `{topic}`, too; {should}", stage.name));
@@ -233,7 +237,7 @@ fn unused_topics(pipeline: &Pipeline, report: &Report) {
     let fed = pipeline.sources.iter().map(|source| source.topic.as_str());
     let used: BTreeSet<&str> = read.chain(pipeline.internal_topics()).chain(fed).collect();
     for topic in pipeline.topics.keys() {
-        if !used.contains(topic.as_str()) && *topic != pipeline.dead_letters.topic {
+        if !used.contains(topic.as_str()) && !pipeline.is_own(topic) {
             report.warn(join("topics", topic), "no stage reads or writes this topic");
         }
     }

@@ -1,8 +1,11 @@
 //! Tests of the crate as its users see it: files in, mistakes or a checked pipeline out.
 
 mod bad_files;
+mod effective;
+mod formatting;
 mod outside;
 mod promises;
+mod schema;
 
 use crate::*;
 use std::path::{Path, PathBuf};
@@ -208,7 +211,7 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     is(file("large.toml", &vec![b' '; 3 << 20]), "large.toml: is larger than 1048576 bytes");
     is(load(&folder, &[]).unwrap_err().to_string(), ": is a folder;");
     let missing = load(&folder.join("missing.toml"), &[]).unwrap_err().to_string();
-    is(missing, "missing.toml: could not read the file: ");
+    is(missing, "missing.toml: there is no such file; in ");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! From a path or a text to a TOML table: all that can be wrong with a file before its fields
 //! are looked at. Each of these is one clear mistake; nothing is read beyond the bound.
 
+use crate::fields::closest;
 use crate::mistake::Mistakes;
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +14,10 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The text of a pipeline file.
 pub(crate) fn read(path: &Path) -> Result<String, Mistakes> {
     let failed = |error| Mistakes::whole_file(format!("could not read the file: {error}"));
-    let file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Mistakes::whole_file(not_there(path)),
+        _ => failed(error),
+    })?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
         return Err(Mistakes::whole_file("is a folder; give the pipeline file in it"));
@@ -48,6 +52,31 @@ pub(crate) fn table(text: &str) -> Result<Table, Mistakes> {
     match table.is_empty() {
         true => Err(Mistakes::whole_file(format!("is empty; {NO_PIPELINE_FILE}"))),
         false => Ok(table),
+    }
+}
+
+/// That there is no such file, and which there are.
+fn not_there(path: &Path) -> String {
+    const SHOWN_MAX: usize = 5;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    names.sort_unstable();
+    names.truncate(SHOWN_MAX);
+    let there: Vec<&str> = names.iter().map(String::as_str).collect();
+    let own = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match own.and_then(|own| closest(&own, &there)) {
+        Some(meant) => format!("there is no such file; did you mean {meant}?"),
+        None if there.is_empty() => {
+            format!("there is no such file, and no .toml file in {}", folder.display())
+        }
+        None => {
+            format!("there is no such file; in {} there are {}", folder.display(), there.join(", "))
+        }
     }
 }
 

@@ -32,6 +32,5 @@ pub use letter::{Letter, Meta};
 pub use replay::{Options, Replayed, plan, replay};
 pub use scan::Scan;
 pub use select::{Sample, Selected, Why};
-pub use send::replay_topic;
 pub use text::{count, length_of, text_of_length, text_of_second, time_of};
 pub use trial::Trials;

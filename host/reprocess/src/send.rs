@@ -11,7 +11,7 @@ use crate::select::Target;
 use pawl_core::commit::{Append, Commit, CommitBatch, TaskId};
 use pawl_core::identity;
 use pawl_core::record::{LogBatch, Records, Timestamp};
-use pawl_pipeline::{Pipeline, Stage};
+use pawl_pipeline::Pipeline;
 use pawl_transport::{Class, Ticket, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -30,11 +30,6 @@ const PENDING_MAX: usize = 2;
 const TRIES_MAX: u32 = 12;
 const BACKOFF_MS: u64 = 5;
 const BACKOFF_MS_MAX: u64 = 1000;
-
-/// The topic through which records go back to a stage.
-pub fn replay_topic(pipeline: &Pipeline, stage: &Stage) -> String {
-    format!("{}.{}.replay", pipeline.name, stage.name)
-}
 
 /// The owner of the task.
 pub(crate) struct Sender<'a> {
@@ -98,7 +93,7 @@ impl<'a> Sender<'a> {
     /// Makes the replay topic of a stage, if the host has not made it yet.
     pub fn make_topic(&self, stage: usize, partitions: u32) -> Result<(), Error> {
         let Some(stage) = self.pipeline.stages.get(stage) else { return Ok(()) };
-        match self.transport.create_topic(&replay_topic(self.pipeline, stage), partitions) {
+        match self.transport.create_topic(&stage.replay, partitions) {
             Ok(()) | Err(pawl_transport::Error::PartitionsShrink { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -131,7 +126,7 @@ impl<'a> Sender<'a> {
         let mut appends = Vec::new();
         for ((stage, partition), records) in std::mem::take(&mut self.open) {
             let Some(stage) = self.pipeline.stages.get(stage) else { continue };
-            appends.push(append(replay_topic(self.pipeline, stage), partition, records));
+            appends.push(append(stage.replay.clone(), partition, records));
         }
         appends.push(append(ledger_topic(self.pipeline), 0, std::mem::take(&mut self.ledger)));
         let rows = std::mem::take(&mut self.rows);

@@ -143,6 +143,12 @@ impl Room {
             let below = self.retained_from(topic, task.partition, floor)?;
             while self.transport.trim(topic, task.partition, below)?.more {}
         }
+        if let Some(stage) = self.pipeline.stage(&task.stage) {
+            let (first, _) = self.transport.range(&stage.replay, task.partition)?;
+            let below = needed.admitted;
+            while first < below && self.transport.trim(&stage.replay, task.partition, below)?.more {
+            }
+        }
         Ok(())
     }
 

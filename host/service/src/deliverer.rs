@@ -32,6 +32,8 @@ const REST_EVERY_US: u64 = 1_000_000;
 pub(crate) struct Deliverer {
     sink: Box<dyn Sink>,
     owner: Owner,
+    /// What was delivered last was sent back.
+    sent_back: bool,
     rules: Rules,
     clock: Arc<dyn Clock>,
     stop: Arc<StopFlag>,
@@ -70,6 +72,7 @@ impl Deliverer {
         Ok(Self {
             sink,
             owner,
+            sent_back: false,
             rules: rules.clone(),
             clock,
             stop,
@@ -103,7 +106,7 @@ impl Deliverer {
         self.rested_us = Some(now);
         let outcome = match self.opened {
             true => self.sink.rest(),
-            false => self.sink.open(&self.owner),
+            false => self.open(),
         };
         self.opened = outcome.is_ok();
         match outcome {
@@ -120,6 +123,11 @@ impl Deliverer {
     pub fn deliver(&mut self, items: &Deliveries<'_>) -> Result<Vec<Receipt>, Failure> {
         let ids: Vec<String> = items.items.iter().map(|item| self.id_text(items, item)).collect();
         self.took_nothing = true;
+        // Where positions tell what is there, those of another topic are those of another log.
+        if items.sent_back != self.sent_back && matches!(self.rules.kind, SinkKind::File(_)) {
+            self.opened = false;
+        }
+        self.sent_back = items.sent_back;
         let mut receipts: Vec<Option<Receipt>> = vec![None; ids.len()];
         let mut pending: Vec<Pending> =
             (0..ids.len()).map(|at| Pending { at, retries: 0, perhaps: false }).collect();
@@ -153,9 +161,17 @@ impl Deliverer {
         Ok(receipts.into_iter().map(|receipt| receipt.unwrap_or(Receipt::Delivered)).collect())
     }
 
+    fn open(&mut self) -> Result<(), pawl_sink::Error> {
+        if !self.sent_back || !matches!(self.rules.kind, SinkKind::File(_)) {
+            return self.sink.open(&self.owner);
+        }
+        let log = identity::hash(format!("{}/sent-back", self.owner.log).as_bytes());
+        self.sink.open(&Owner { log: identity::hex_text(log), ..self.owner.clone() })
+    }
+
     fn attempt(&mut self, deliveries: &[Delivery<'_>]) -> Result<Vec<Verdict>, pawl_sink::Error> {
         if !self.opened {
-            self.sink.open(&self.owner)?;
+            self.open()?;
             self.opened = true;
         }
         let verdicts = self.sink.deliver(deliveries)?;

@@ -4,12 +4,12 @@
 use crate::crash;
 use crate::deliverer::Deliverer;
 use crate::error::Error;
-use crate::journal::{Among, InHand, Journal};
+use crate::journal::{Among, InHand, Journal, Row};
 use crate::plugins::Running;
 use crate::wiring::Told;
 use pawl_core::commit::TaskId;
 use pawl_core::operator::{Batch, Deliveries, Failure, Operator, Outcome, Receipt};
-use pawl_core::record::{Offset, Timestamp};
+use pawl_core::record::Timestamp;
 use pawl_sandbox::{Instance, StatePart};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +38,7 @@ pub(crate) struct Suspect {
     pub journal: Arc<Journal>,
     pub task: TaskId,
     /// The row in hand; none in a replay, whose rows have passed before.
-    pub position: Option<Offset>,
+    pub row: Option<Row>,
     /// The root of the last commit.
     pub root: u64,
     /// A tick has begun: what it makes can be blamed on no row. Shared by the guests of a step.
@@ -155,7 +155,7 @@ impl Operator for Guest {
         };
         let held = self.watch.as_ref().map(|watch| match watch {
             Watch::Among(journal) => Held::Among(journal.share()),
-            Watch::Alone(suspect) => Held::Alone(match suspect.position {
+            Watch::Alone(suspect) => Held::Alone(match suspect.row {
                 Some(row) if !suspect.in_tick.load(Ordering::Relaxed) => {
                     suspect.journal.hold(&suspect.task, row, suspect.root)
                 }

@@ -4,12 +4,16 @@
 //! without progress, is convicted.
 //!
 //! `running` lies in the data folder while a host runs: a line for each task that began, with the
-//! root of its commit then. `journal` holds one line: stage, partition, position, root of the
-//! commit, earlier unclean ends. Neither is synced: what they guard against is the death of the
-//! process, not of the machine. An innocent record is never blamed for a kill from outside, unless
-//! that hits the same record every time; and a task that gets on between kills goes at full speed.
+//! root of its commit then. `journal` holds a line for each suspect: `hand` for the one row in hand
+//! or `held` for one that an earlier end was blamed on, stage, partition, position, its offset if it
+//! was sent back or `-`, root of the commit, unclean ends before. Suspects of several tasks stand beside each other, since else
+//! records that kill the host in turns would acquit each other. Neither file is synced: what they
+//! guard against is the death of the process, not of the machine. An innocent record is never
+//! blamed for a kill from outside, unless that hits the same record every time; and a task that
+//! gets on between kills goes at full speed.
 
 use pawl_core::commit::TaskId;
+use pawl_core::decision::Root;
 use pawl_core::record::Offset;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,16 +25,44 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     task: TaskId,
-    position: Offset,
+    row: Row,
     root: u64,
     ends: u64,
 }
+
+/// A row of a task: the position at which it stands, or before which it was admitted, and what it
+/// is called there.
+pub(crate) type Row = (Offset, Root);
+
+/// The row is in hand.
+const HAND: &str = "hand";
+
+/// The row was in hand at earlier ends.
+const HELD: &str = "held";
+
+impl Entry {
+    fn write(&self, word: &str, lines: &mut String) {
+        let Self { task, row: (position, name), root, ends } = self;
+        let sent_back = match name {
+            Root::SentBack(offset) => offset.to_string(),
+            Root::Row | Root::Tick(_) => NOT_SENT_BACK.to_owned(),
+        };
+        let TaskId { stage, partition } = task;
+        lines.push_str(&format!(
+            "{word} {stage} {partition} {position} {sent_back} {root} {ends}\n"
+        ));
+    }
+}
+
+/// In place of an offset of rows that were sent back.
+const NOT_SENT_BACK: &str = "-";
 
 /// The journal of one run.
 pub(crate) struct Journal {
     marker: PathBuf,
     unclean: bool,
-    suspect: Option<Entry>,
+    /// What earlier ends were blamed on, one row of a task at most.
+    suspects: BTreeMap<TaskId, Entry>,
     /// Where each task stood when it last began in the run before.
     began: BTreeMap<TaskId, u64>,
     begins: Mutex<File>,
@@ -42,6 +74,7 @@ pub(crate) struct Journal {
 /// A row is in hand while this lives.
 pub(crate) struct InHand<'a> {
     file: MutexGuard<'a, File>,
+    suspects: &'a BTreeMap<TaskId, Entry>,
     _alone: RwLockWriteGuard<'a, ()>,
 }
 
@@ -58,15 +91,16 @@ impl Journal {
         let unclean = marker.exists();
         let began = std::fs::read_to_string(&marker).unwrap_or_default();
         let began = began.lines().filter_map(begun).collect();
-        let suspect = match std::fs::read_to_string(&path) {
-            Ok(text) if unclean => parse(&text).map(|e| Entry { ends: e.ends + 1, ..e }),
-            _ => None,
+        let suspects = match std::fs::read_to_string(&path) {
+            Ok(text) if unclean => suspects(&text),
+            _ => BTreeMap::new(),
         };
         let begins = File::create(&marker)?;
-        let file =
+        let mut file =
             File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+        write(&mut file, &held(suspects.values()))?;
         let (begins, gate, file) = (Mutex::new(begins), RwLock::new(()), Mutex::new(file));
-        Ok(Self { marker, unclean, suspect, began, begins, gate, file })
+        Ok(Self { marker, unclean, suspects, began, begins, gate, file })
     }
 
     /// Whether the run before ended without a word.
@@ -84,35 +118,28 @@ impl Journal {
     }
 
     /// The position of the row to convict, if one of this task stood here often enough.
-    pub fn convicted(&self, task: &TaskId, root: u64, kills_max: u32) -> Option<Offset> {
-        let suspect = self.suspect.as_ref()?;
-        let same = suspect.task == *task && suspect.root == root;
-        (same && suspect.ends >= u64::from(kills_max.max(1))).then_some(suspect.position)
+    pub fn convicted(&self, task: &TaskId, root: u64, kills_max: u32) -> Option<Row> {
+        let suspect = self.suspects.get(task)?;
+        (suspect.root == root && suspect.ends >= u64::from(kills_max.max(1))).then_some(suspect.row)
     }
 
     /// Names a row as the only one in hand, until the returned value is dropped.
-    pub fn hold(&self, task: &TaskId, position: Offset, root: u64) -> std::io::Result<InHand<'_>> {
+    pub fn hold(&self, task: &TaskId, row: Row, root: u64) -> std::io::Result<InHand<'_>> {
         let alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let mut file = lock(&self.file);
-        let ends = match &self.suspect {
-            Some(suspect)
-                if suspect.task == *task
-                    && suspect.position == position
-                    && suspect.root == root =>
-            {
-                suspect.ends
-            }
-            _ => 0,
-        };
-        let line = format!("{} {} {position} {root} {ends}\n", task.stage, task.partition);
-        write(&mut file, &line)?;
-        Ok(InHand { file, _alone: alone })
+        let same = self.suspects.get(task).filter(|it| it.row == row && it.root == root);
+        let ends = same.map_or(0, |suspect| suspect.ends);
+        let task = task.clone();
+        let mut lines = held(self.suspects.values());
+        Entry { task, row, root, ends }.write(HAND, &mut lines);
+        write(&mut file, &lines)?;
+        Ok(InHand { file, suspects: &self.suspects, _alone: alone })
     }
 
     /// Keeps other guests from being called meanwhile, and names no row.
     pub fn hold_nothing(&self) -> std::io::Result<InHand<'_>> {
         let alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(InHand { file: lock(&self.file), _alone: alone })
+        Ok(InHand { file: lock(&self.file), suspects: &self.suspects, _alone: alone })
     }
 
     /// Waits while somebody is named.
@@ -130,7 +157,7 @@ impl Journal {
 impl Drop for InHand<'_> {
     fn drop(&mut self) {
         // If this fails the row stays named, and is named wrongly only until the next one is.
-        if let Err(error) = write(&mut self.file, "") {
+        if let Err(error) = write(&mut self.file, &held(self.suspects.values())) {
             tracing::warn!(%error, "failed to clear the journal");
         }
     }
@@ -152,12 +179,36 @@ fn write(file: &mut File, line: &str) -> std::io::Result<()> {
     file.set_len(line.len() as u64)
 }
 
-fn parse(text: &str) -> Option<Entry> {
-    let mut words = text.strip_suffix('\n')?.split(' ');
+/// The lines of those that earlier ends were blamed on.
+fn held<'a>(suspects: impl Iterator<Item = &'a Entry>) -> String {
+    let mut lines = String::new();
+    suspects.for_each(|suspect| suspect.write(HELD, &mut lines));
+    lines
+}
+
+/// Who is suspected after an unclean end: the row in hand once more, and in its task none other.
+fn suspects(text: &str) -> BTreeMap<TaskId, Entry> {
+    let mut suspects = BTreeMap::new();
+    for line in text.split_inclusive('\n') {
+        let Some((word, mut entry)) = parse(line) else { continue };
+        entry.ends += u64::from(word == HAND);
+        suspects.insert(entry.task.clone(), entry);
+    }
+    suspects
+}
+
+fn parse(line: &str) -> Option<(&str, Entry)> {
+    let mut words = line.strip_suffix('\n')?.split(' ');
+    let word = words.next().filter(|word| [HELD, HAND].contains(word))?;
     let task = TaskId { stage: words.next()?.to_owned(), partition: words.next()?.parse().ok()? };
+    let position = words.next()?.parse().ok()?;
+    let name = match words.next()? {
+        NOT_SENT_BACK => Root::Row,
+        offset => Root::SentBack(offset.parse().ok()?),
+    };
     let mut number = || words.next()?.parse().ok();
-    let (position, root, ends) = (number()?, number()?, number()?);
-    Some(Entry { task, position, root, ends })
+    let (root, ends) = (number()?, number()?);
+    Some((word, Entry { task, row: (position, name), root, ends }))
 }
 
 #[cfg(test)]
@@ -182,9 +233,24 @@ mod tests {
         for ends in 0..4 {
             let journal = Journal::open(&data).unwrap();
             let convicted = journal.convicted(&task(), 7, 3);
-            assert_eq!(convicted, (ends >= 3).then_some(42), "after {ends} ends");
-            std::mem::forget(journal.hold(&task(), 42, 7).unwrap()); // dies with it in hand
+            assert_eq!(convicted, (ends >= 3).then_some((42, Root::Row)), "after {ends} ends");
+            std::mem::forget(journal.hold(&task(), (42, Root::Row), 7).unwrap()); // dies with it in hand
         }
+    }
+
+    #[test]
+    fn rows_of_two_tasks_that_take_turns_in_killing_the_host_are_both_convicted() {
+        let data = folder("turns");
+        let tasks = [3, 4].map(|partition| TaskId { stage: "a-b".into(), partition });
+        for end in 0..6 {
+            let journal = Journal::open(&data).unwrap();
+            let convicted = tasks.each_ref().map(|task| journal.convicted(task, 7, 3).is_some());
+            assert_eq!(convicted, [end >= 5, false], "after {end} ends");
+            drop(journal.hold(&tasks[(end + 1) % 2], (40, Root::Row), 7).unwrap()); // survives
+            std::mem::forget(journal.hold(&tasks[end % 2], (42, Root::Row), 7).unwrap());
+        }
+        let journal = Journal::open(&data).unwrap();
+        assert!(tasks.iter().all(|task| journal.convicted(task, 7, 3) == Some((42, Root::Row))));
     }
 
     #[test]
@@ -204,11 +270,11 @@ mod tests {
         for root in 0..5 {
             let journal = Journal::open(&data).unwrap();
             assert_eq!(journal.convicted(&task(), root, 3), None);
-            std::mem::forget(journal.hold(&task(), 42, root).unwrap());
+            std::mem::forget(journal.hold(&task(), (42, Root::Row), root).unwrap());
         }
         let journal = Journal::open(&data).unwrap();
         assert!(journal.is_unclean());
-        drop(journal.hold(&task(), 42, 9).unwrap());
+        drop(journal.hold(&task(), (42, Root::Row), 9).unwrap());
         journal.close().unwrap();
         assert!(!Journal::open(&data).unwrap().is_unclean());
     }

@@ -9,7 +9,7 @@ use crate::progress::Board;
 use crate::recover::Base;
 use crate::worker::{End, PATIENCE, Worker};
 use pawl_core::commit::{Commit, CommitBatch, Progress, TaskId};
-use pawl_core::decision::{CheckpointName, Decision, DecisionKind};
+use pawl_core::decision::{CheckpointName, Decision, DecisionKind, Root};
 use pawl_core::operator::Failure;
 use pawl_core::record::Offset;
 use pawl_core::task::Isolation;
@@ -116,9 +116,13 @@ impl<'a> Life<'a> {
         let root = stored.commit.as_ref().map_or(0, |commit| commit.progress.root());
         let begun = context.journal.begin(id, root);
         let stuck = begun.map_err(|error| Error::System { doing: "write the journal", error })?;
-        let position = stored.commit.as_ref().map_or(0, |commit| commit.progress.position);
-        let (_, end) = context.transport.range(&stage.input, id.partition)?;
-        if stuck && end > position && !stage.is_sink() {
+        let progress = stored.commit.as_ref().map_or_else(Progress::default, |it| it.progress);
+        let ahead = |topic: &str, next: Offset| {
+            context.transport.range(topic, id.partition).map(|(_, end)| end > next)
+        };
+        let due =
+            ahead(&stage.input, progress.position)? || ahead(&stage.replay, progress.admitted)?;
+        if stuck && due && !stage.is_sink() {
             life.consult_journal(stored)?;
         }
         Ok(life)
@@ -164,29 +168,37 @@ impl<'a> Life<'a> {
         self.journal_until = position.saturating_add(self.stage.in_flight_records_max);
         let kills_max = self.context.pipeline.supervisor.host_kills_max;
         let root = commit.progress.root();
-        let Some(row) = self.context.journal.convicted(&self.id, root, kills_max) else {
+        let Some((at, name)) = self.context.journal.convicted(&self.id, root, kills_max) else {
             return Ok(());
         };
         let last = stored.decisions.last();
-        let convicted = stored.decisions.iter().any(|decision| {
-            let dead = matches!(&decision.kind, DecisionKind::Dead { path, .. } if path.is_empty());
-            dead && decision.position == row
+        let convicted = stored.decisions.iter().any(|decision| match &decision.kind {
+            DecisionKind::Dead { root, path, .. } => {
+                path.is_empty() && (decision.position, *root) == (at, name)
+            }
+            _ => false,
         });
-        let (_, end) = self.context.transport.range(&self.stage.input, self.id.partition)?;
-        if convicted || row >= end || row < position || last.is_some_and(|last| last.position > row)
-        {
+        let behind = last.is_some_and(|last| last.position > at);
+        let gone = match name {
+            Root::SentBack(offset) => offset < commit.progress.admitted,
+            _ => {
+                let range = self.context.transport.range(&self.stage.input, self.id.partition)?;
+                at < position || at >= range.1
+            }
+        };
+        if convicted || behind || gone {
             return Ok(());
         }
         let number = last.map_or(0, |decision| decision.number + 1).max(commit.progress.decisions);
-        tracing::error!(task = %self.id, position = row, "record kills the host: to dead letters");
+        tracing::error!(task = %self.id, position = at, "record kills the host: to dead letters");
         let kind = DecisionKind::Dead {
-            tick: None,
+            root: name,
             path: Vec::new(),
             disposition: "host-crash".to_owned(),
             error_kind: "host-crash".to_owned(),
             message: format!("the host died {kills_max} times in a row with this record in hand"),
         };
-        let decision = Decision { number, position: row, kind, epoch: self.epoch };
+        let decision = Decision { number, position: at, kind, epoch: self.epoch };
         self.commit_alone(commit, vec![decision])
     }
 }

@@ -83,7 +83,11 @@ impl Plugins {
         let mistake = |what: String| Mistake { path: format!("{path}.plugin"), what };
         let file = pipeline.resolve_plugin(&operator.plugin).map_err(|tried| {
             let tried: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
-            mistake(format!("no such plugin; looked for {}", tried.join(", ")))
+            mistake(format!(
+                "no such plugin; looked for {}; build it (cargo build --release --target \
+                 wasm32-unknown-unknown), or name its folder in `plugins`",
+                tried.join(", ")
+            ))
         })?;
         let limits = limits_of(operator);
         let size = std::fs::metadata(&file).map(|data| data.len()).unwrap_or(0);

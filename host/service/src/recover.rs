@@ -2,7 +2,7 @@
 //! Never starts fresh where a commit shows that there was a state, unless a person says so.
 
 use crate::checkpointer::Job;
-use crate::deliverer::Deliverer;
+use crate::deliverer::{Deliverer, at_most_once};
 use crate::error::Error;
 use crate::guest::{Guest, GuestState};
 use crate::life::Life;
@@ -169,6 +169,7 @@ impl Life<'_> {
             intent: Default::default(),
             epoch: self.epoch,
             attempted: attempted(&stored),
+            attempted_again: self.attempted_again(&stored),
             tolerant,
         };
         let task =
@@ -420,6 +421,20 @@ impl Life<'_> {
         let told: Vec<Told> = guests.iter().map(Guest::told).collect();
         let pipeline = &self.context.pipeline;
         wiring::spec(pipeline, self.stage, self.id.partition, running, &told)
+    }
+}
+
+impl Life<'_> {
+    /// Up to which of the rows that were sent back a sink that sends at most once may have sent:
+    /// they were admitted, durably, before the first of them was.
+    fn attempted_again(&self, stored: &Stored) -> Offset {
+        let until = stored.decisions.iter().rev().find_map(|decision| match decision.kind {
+            DecisionKind::Admit { until } => Some(until),
+            _ => None,
+        });
+        let admitted = stored.commit.as_ref().map_or(0, |commit| commit.progress.admitted);
+        let at_most_once = self.stage.sink.as_ref().is_some_and(at_most_once);
+        until.filter(|until| at_most_once && *until > admitted).unwrap_or(0)
     }
 }
 

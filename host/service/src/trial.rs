@@ -11,6 +11,7 @@ use crate::plugins::{Plugins, Running};
 use crate::tiers::store_of;
 use pawl_checkpoint::{Checkpoint, Owner, Store};
 use pawl_core::commit::TaskId;
+use pawl_core::identity::{self, IdSource};
 use pawl_core::operator::{Batch, Emissions, Failure, Operator, Verdict, Wiring};
 use pawl_core::record::{NO_TIME, Record, Records, Timestamp};
 use pawl_core::state::State;
@@ -81,6 +82,8 @@ struct Chain {
     states: Vec<GuestState>,
     /// Operators whose state was not taken up, and why.
     fresh: BTreeMap<String, String>,
+    /// Whether the stage has event time at all.
+    has_time: bool,
     /// None: there is no checkpoint.
     time: Option<TaskTime>,
     /// None: not made yet, or thrown away.
@@ -159,7 +162,8 @@ impl<'a> Trial<'a> {
         }
         let guests = running.iter().map(|_| None).collect();
         let time = found.as_ref().map(time_of).transpose()?;
-        Ok(Chain { running, states, fresh, time, guests })
+        let has_time = self.pipeline.time_from(stage).is_some();
+        Ok(Chain { running, states, fresh, has_time, time, guests })
     }
 }
 
@@ -180,7 +184,7 @@ impl Chain {
         for at in at..self.running.len() {
             let mut next = Records::default();
             for row in 0..records.len() {
-                let verdict = self.one(stage, at, (&records, row), first, &mut next)?;
+                let verdict = self.one(stage, at, (&records, row), &mut next)?;
                 match verdict {
                     Tried::Passed => {}
                     Tried::Discarded if !first => {}
@@ -201,7 +205,6 @@ impl Chain {
         stage: &Stage,
         at: usize,
         (records, row): (&Records, usize),
-        first: bool,
         next: &mut Records,
     ) -> Result<Tried, Error> {
         let failed = |name: &str, kind: &str, message: String| Tried::Failed {
@@ -215,12 +218,17 @@ impl Chain {
             return Ok(Tried::Passed);
         };
         let edge = &running.configuration.edge;
-        // The first edge was passed before; its id and time are the record's own.
-        let time = match first {
-            true => records.event_times.get(row).copied().unwrap_or(NO_TIME),
-            false => edge.time.read(records, row),
-        };
-        if !first && self.time.as_ref().is_some_and(|told| told.is_late(stage, at, time)) {
+        let (id, time) = identity::read(&edge.id, &edge.time, records, row);
+        if id.is_none() && !matches!(edge.id, IdSource::Own | IdSource::Position) {
+            let message = format!("no id could be read from {}", edge.id);
+            return Ok(failed(&running.name, "no-id", message));
+        }
+        let judges_time = self.has_time && at == stage.watermark_at().unwrap_or(0);
+        if judges_time && time == NO_TIME {
+            let message = format!("no event time could be read from {}", edge.time);
+            return Ok(failed(&running.name, "no-event-time", message));
+        }
+        if self.time.as_ref().is_some_and(|told| told.is_late(stage, at, time)) {
             return Ok(Tried::Late);
         }
         let wiring = guest.told().wiring;

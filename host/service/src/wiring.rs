@@ -74,6 +74,7 @@ pub(crate) fn spec(
         pipeline: pipeline.name.clone(),
         task: TaskId { stage: stage.name.clone(), partition },
         input: around.input.clone(),
+        replay: stage.replay.clone(),
         copies: false, // the embedded transport writes each row once
         operators,
         time,

@@ -138,6 +138,7 @@ impl Writer {
             root_id: id,
             offset: letter.offset,
             root: None,
+            sent_back: None,
         };
         let cause = Cause {
             class: "permanent",
@@ -359,6 +360,7 @@ fn spec(source: &Source, task: TaskId, pipeline: &pawl_pipeline::Pipeline) -> Sp
         pipeline: pipeline.name.clone(),
         input: task.stage.clone(),
         task,
+        replay: String::new(),
         copies: false,
         operators: vec![operator],
         time: TimeOrigin::None,

@@ -343,8 +343,12 @@ struct Shown<'a>(&'a Progress);
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Progress { position, ticks, decisions } = self.0;
-        write!(f, "position {position} with {ticks} ticks and {decisions} decisions")
+        let Progress { position, ticks, decisions, admitted } = self.0;
+        write!(f, "position {position} with {ticks} ticks and {decisions} decisions")?;
+        match admitted {
+            0 => Ok(()),
+            some => write!(f, ", and {some} sent back"),
+        }
     }
 }
 

@@ -206,4 +206,5 @@ pub(crate) fn goes_on(
     given.position >= stored.position
         && given.ticks >= stored.ticks
         && given.decisions >= stored.decisions
+        && given.admitted >= stored.admitted
 }

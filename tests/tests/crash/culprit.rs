@@ -1,6 +1,7 @@
 //! A record that kills the host itself: it goes to the dead letters, and no other does.
 
 use pawl_tests::{Ended, Folder, input};
+use std::collections::BTreeSet;
 
 const PIPELINE: &str = r#"
 pawl = 1
@@ -30,16 +31,29 @@ fn run_with_killer(folder: &Folder, value: &str) -> Ended {
     folder.start_command(command).wait()
 }
 
-/// Runs until the host outlives it. Returns how often it died.
+/// Where the tasks stood when they began in the run that died.
+fn begins(folder: &Folder) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(folder.data().join("running")).expect("left by the dead");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Runs until the host outlives it. Returns how often in a row it died though no task had got on
+/// since the death before: how often one may get on is a matter of time, how often none is not.
 fn run_until_it_lives(folder: &Folder, value: &str) -> usize {
-    for died in 0..20 {
+    let (mut stuck, mut most, mut before) = (0, 0, BTreeSet::new());
+    for _ in 0..40 {
         let ended = run_with_killer(folder, value);
         if !ended.was_killed() {
             ended.success();
-            return died;
+            return most;
         }
+        // Killed before all tasks began, it got on for none of those that did.
+        let now = begins(folder);
+        stuck = if now.is_subset(&before) { stuck + 1 } else { 0 };
+        most = most.max(stuck);
+        before = now;
     }
-    panic!("the host still dies of {value} after 20 lives");
+    panic!("the host still dies of {value} after 40 lives");
 }
 
 #[test]
@@ -48,9 +62,10 @@ fn a_record_that_kills_the_host_is_dead_after_three_ends_alone_and_all_others_go
     let mut lines = input::numbered(0, 1000);
     lines[500] = "poison".to_owned();
     folder.produce("in", &input::joined(&lines));
-    // The first end tells nothing yet: many rows were in hand. Nor does the second if the task
-    // had got on before the first.
-    assert!((4..=5).contains(&run_until_it_lives(&folder, "poison")));
+    // An end after which tasks got on tells nothing. (One more tells it, unseen here, if the first
+    // task killed the host before the second one began.)
+    let stuck = run_until_it_lives(&folder, "poison");
+    assert!((2..=3).contains(&stuck), "{stuck} ends in a row without progress");
     let stored = folder.stored();
     let letters = stored.letters();
     assert_eq!(letters.len(), 1, "{letters:?}");
@@ -65,18 +80,22 @@ fn a_record_that_kills_the_host_is_dead_after_three_ends_alone_and_all_others_go
 }
 
 #[test]
-fn two_records_that_kill_the_host_in_two_partitions_are_both_found() {
+fn records_that_kill_the_host_in_two_partitions_are_all_found() {
     let folder = Folder::new("culprits", PIPELINE);
     let mut lines = input::numbered(0, 400);
-    for place in [100, 101, 250] {
+    const PLACES: [usize; 3] = [100, 101, 203];
+    for place in PLACES {
         lines[place] = format!("poison {place}");
     }
     folder.produce("in", &input::joined(&lines));
-    let died = run_until_it_lives(&folder, "poison");
-    assert!(died <= 13, "died {died} times");
-    let kinds = folder.stored().refused();
-    let all = [100, 101, 250].map(|place| (format!("poison {place}"), "host-crash".to_owned()));
-    assert_eq!(kinds, all);
+    let stuck = run_until_it_lives(&folder, "poison");
+    assert!(stuck <= 3 * PLACES.len(), "{stuck} ends in a row without progress");
+    let letters = folder.stored().letters();
+    let of_first = letters.iter().filter(|letter| letter.origin.starts_with("in/0")).count();
+    assert!((1..=2).contains(&of_first), "not what this test needs: {letters:?}");
+    let mut kinds = folder.stored().refused();
+    kinds.sort();
+    assert_eq!(kinds, PLACES.map(|place| (format!("poison {place}"), "host-crash".to_owned())));
     assert_eq!(folder.stored().texts("out").len(), 397);
 }
 

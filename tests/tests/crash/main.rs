@@ -14,4 +14,6 @@ mod reference;
 #[cfg(test)]
 mod replaced;
 #[cfg(test)]
+mod sent_back;
+#[cfg(test)]
 mod workload;

@@ -148,9 +148,7 @@ fn what_fails_again_while_the_tool_sends_is_for_the_next_run() {
     let host = folder.start(&["run", "p.toml"]);
     let said = json(&replay(&folder, &["--rate", "20", "--json"]).success());
     assert_eq!(said["sent"], 40);
-    wait_for("all to fail again", LONG, || {
-        (folder.stored().letters().len() == 80).then_some(())
-    });
+    wait_for("all to fail again", LONG, || (folder.stored().letters().len() == 80).then_some(()));
     host.signal("TERM");
     host.wait().success();
     assert_eq!(rows_sent(&folder, "pass").len(), 40);

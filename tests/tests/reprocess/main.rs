@@ -1,6 +1,7 @@
 //! Dead letters sent back, counted, reviewed and bounded, with the programs as people run them:
 //! every chosen letter once in the replay topic, whatever is killed.
 
+mod admitted;
 mod bounds;
 mod chosen;
 mod counted;

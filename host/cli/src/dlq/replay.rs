@@ -9,9 +9,10 @@ use crate::data;
 use crate::failure::{Ended, usage};
 use crate::file::FileOption;
 use crate::out::note;
+use crate::progress::Progress;
+use crate::terminal;
 use anyhow::{Context, Result};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pawl_pipeline::Pipeline;
 use pawl_reprocess::{Options, Replayed, Selected, Trials, count};
 use pawl_service::clock::{Clock, SystemClock};
@@ -133,7 +134,7 @@ fn send(pipeline: &Pipeline, options: &Options, how: &How, clock: &SystemClock) 
     // Looked at first: a wrong folder must not get a database of its own.
     let Some(transport) = open_to_read(pipeline)? else { return nothing(options, how) };
     let mut total = None;
-    if std::io::stderr().is_terminal() {
+    if terminal::stderr_is_watched() {
         let planned = pawl_reprocess::plan(&transport, pipeline, options, None)?;
         if !how.yes && std::io::stdin().is_terminal() && planned.to_send > ASK_ABOVE {
             ask(options, &planned)?;
@@ -142,22 +143,18 @@ fn send(pipeline: &Pipeline, options: &Options, how: &How, clock: &SystemClock) 
     }
     drop(transport);
     let transport = data::transport_to_write(pipeline)?;
-    let bar = total.map(bar);
-    let mut told = false;
+    let bar = if total.is_some() { Progress::of_records(total) } else { Progress::none() };
+    let (mut told, mut shown) = (false, 0);
     let mut progress = |run: &str, sent: u64| {
         if !std::mem::replace(&mut told, true) {
             let max = if how.max.is_some() { &format!(" and --run {run}") } else { "" };
             note(&format!("run {run}; if it is cut short, the same command{max} goes on with it"));
         }
-        if let Some(bar) = &bar {
-            bar.set_position(sent);
-        }
+        bar.add(sent - std::mem::replace(&mut shown, sent));
     };
     let now = || clock.now_ms();
     let done = pawl_reprocess::replay(&transport, pipeline, options, &now, &mut progress);
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    drop(bar);
     let Replayed { run, selected, sent } = done?;
     match how.json {
         true => report::sent_json(options, &selected, &run, sent)?,
@@ -176,13 +173,6 @@ fn ask(options: &Options, planned: &Selected) -> Result<()> {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(usage("nothing was sent; --yes does not ask, --dry-run shows more")),
     }
-}
-
-fn bar(total: u64) -> ProgressBar {
-    let target = ProgressDrawTarget::stderr();
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len}, {eta} left");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(total), target).with_style(style)
 }
 
 /// The exit code that says what became of what matched.

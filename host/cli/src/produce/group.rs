@@ -4,11 +4,10 @@
 use super::plain;
 use crate::record_json::Given;
 use anyhow::{Context, Result};
-use pawl_core::identity::{self, IdSource};
-use pawl_core::partition;
 use pawl_core::record::{LogBatch, Record, Records};
-use pawl_pipeline::{KeySource, Pipeline};
+use pawl_pipeline::Pipeline;
 use pawl_service::clock::{Clock, SystemClock};
+use pawl_source::Placement;
 use pawl_transport::Transport;
 use std::time::{Duration, Instant};
 
@@ -24,8 +23,7 @@ pub struct Group<'a> {
     transport: &'a dyn Transport,
     topic: &'a str,
     clock: SystemClock,
-    key: Option<&'a KeySource>,
-    id: IdSource,
+    placement: Placement,
     partitions: Vec<Records>,
     counts: Vec<u64>,
     bytes: usize,
@@ -42,14 +40,12 @@ impl<'a> Group<'a> {
         pipeline: &'a Pipeline,
         topic: &'a str,
     ) -> Result<Self> {
-        let declared = pipeline.topics.get(topic);
         let count = transport.partitions(topic)?;
         Ok(Self {
             transport,
             topic,
             clock: SystemClock::default(),
-            key: declared.and_then(|declared| declared.key.as_ref()),
-            id: reader_id(pipeline, topic),
+            placement: Placement::new(pipeline, topic, count),
             partitions: (0..count).map(|_| Records::default()).collect(),
             counts: vec![0; count as usize],
             bytes: 0,
@@ -62,53 +58,24 @@ impl<'a> Group<'a> {
 
     /// Adds a line as a value.
     pub fn add_value(&mut self, value: &[u8], line: u64) {
-        let key = match self.key {
-            Some(KeySource::Field(pointer)) => key_in(value, pointer),
-            Some(KeySource::Header(_)) | None => None,
-        };
-        let record = Record { key: key.as_deref(), ..plain(value) };
-        self.add(key.as_deref(), line, Some(value), |records| records.push(record));
+        self.add(plain(value), line);
     }
 
     /// Adds a whole record; its own key comes before the one that the topic's setting names.
     pub fn add_given(&mut self, given: &Given, line: u64) {
-        let set = || match self.key? {
-            KeySource::Field(pointer) => key_in(given.value.as_deref()?, pointer),
-            KeySource::Header(name) => given.header(name).map(<[u8]>::to_vec),
-        };
-        let key = given.key.clone().or_else(set);
-        self.add(key.as_deref(), line, given.value.as_deref(), |records| {
-            given.push_to(records, key.as_deref());
-        });
+        self.add(given.record(&given.headers()), line);
     }
 
-    /// Puts a record where its key sends it, or else its id as the reading stage will see it, so
-    /// that copies meet in one dedup window. Without either it goes by value and line: equal lines
-    /// spread, and the same input always lies the same way.
-    fn add(
-        &mut self,
-        key: Option<&[u8]>,
-        line: u64,
-        value: Option<&[u8]>,
-        push: impl Fn(&mut Records),
-    ) {
-        let id = match (key, self.partitions.len()) {
-            // The id does not matter.
-            (Some(_), _) | (None, 1) => 0,
-            (None, _) => {
-                let mut alone = Records::default();
-                push(&mut alone);
-                let by_line = || {
-                    let value = identity::hash(value.unwrap_or_default());
-                    value.wrapping_add(u128::from(line))
-                };
-                self.id.read(&alone, 0).unwrap_or_else(by_line)
-            }
+    fn add(&mut self, record: Record<'_>, line: u64) {
+        let named = match record.key {
+            Some(_) => None,
+            None => self.placement.key_of(&record),
         };
-        let at = partition::of(key, id, self.partitions.len() as u32) as usize;
+        let record = Record { key: record.key.or(named.as_deref()), ..record };
+        let at = self.placement.partition_of(&record, line) as usize;
         let Some(records) = self.partitions.get_mut(at) else { return };
         let before = records.bytes();
-        push(records);
+        records.push(record);
         self.bytes += records.bytes() - before;
         self.fullest = self.fullest.max(records.len());
         self.since.get_or_insert_with(Instant::now);
@@ -161,29 +128,5 @@ impl<'a> Group<'a> {
     /// Durable records of each partition.
     pub fn counts(&self) -> &[u64] {
         &self.counts
-    }
-}
-
-/// The key that a JSON value names: the bytes of a text, other values as JSON.
-fn key_in(value: &[u8], pointer: &str) -> Option<Vec<u8>> {
-    let json: serde_json::Value = serde_json::from_slice(value).ok()?;
-    match json.pointer(pointer)? {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone().into_bytes()),
-        other => Some(other.to_string().into_bytes()),
-    }
-}
-
-/// Where the first edge that reads the topic takes ids from.
-fn reader_id(pipeline: &Pipeline, topic: &str) -> IdSource {
-    use pawl_pipeline::IdSource as Declared;
-    let reader = pipeline.readers(topic).into_iter().find_map(|stage| stage.operators.first());
-    match reader.map(|operator| &operator.edge.id) {
-        Some(Declared::Content) => IdSource::Content,
-        Some(Declared::ContentJson) => IdSource::ContentJson,
-        Some(Declared::Header(name)) => IdSource::Header(name.clone()),
-        Some(Declared::Field(pointer)) => IdSource::Field(pointer.clone()),
-        // A record without key and id of its own has none; one of its position is not known yet.
-        Some(Declared::Key | Declared::Own | Declared::Position) | None => IdSource::Own,
     }
 }

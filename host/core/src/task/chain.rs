@@ -180,7 +180,12 @@ impl Task {
                 column.push(None);
                 continue;
             }
-            let offset = work.offset(sheet.row(*item as usize));
+            let row = sheet.row(*item as usize);
+            if let Some(letter) = work.letter(row) {
+                letter.origin(column);
+                continue;
+            }
+            let offset = work.offset(row);
             text.clear();
             write!(text, "{}/{}/{offset}", self.spec.input, self.spec.task.partition)
                 .expect("writing to a string does not fail");
@@ -203,8 +208,8 @@ impl Task {
             advance: false,
             alone: selected.len() == 1,
             quiet: self.has_passed_before(work, sheet.row(item)),
-            position: work.offset(sheet.row(item)),
-            tick: work.tick.map(|_| self.state.plain.progress.ticks),
+            position: work.position(sheet.row(item)),
+            root: work.root(sheet.row(item), self.state.plain.progress.ticks),
             path: sheet.path(item),
             until: work.end().max(self.position()) + 1,
         }))
@@ -218,7 +223,7 @@ impl Task {
         let due = self
             .stored
             .back()
-            .is_some_and(|last| last.position > work.offset(row) || !work.has_met(last.number));
+            .is_some_and(|last| last.position > work.position(row) || !work.has_met(last.number));
         self.replaying || published || (due && !planted(Mutant::ReplayToCommit))
     }
 }

@@ -4,7 +4,7 @@
 use super::work::DeadItem;
 use super::{Step, Stop, Task, Wish, deliver};
 use crate::dead_letter::Cause;
-use crate::decision::{Decision, DecisionKind};
+use crate::decision::{Decision, DecisionKind, Root};
 use crate::laws::{Law, Violation};
 use crate::mutant::{Mutant, planted};
 use crate::operator::Operator;
@@ -21,7 +21,7 @@ pub(super) fn dead_item(decision: &Decision, row: u32) -> Option<DeadItem> {
         DecisionKind::Dead { path, disposition, error_kind, message, .. } => {
             (path.clone(), disposition, error_kind, message, 0)
         }
-        DecisionKind::Undelivered { disposition, error_kind, message, retries } => {
+        DecisionKind::Undelivered { disposition, error_kind, message, retries, .. } => {
             (Vec::new(), disposition, error_kind, message, *retries)
         }
         _ => return None,
@@ -44,7 +44,11 @@ impl Task {
         // A decision about a tick that is over should have been met there.
         let ticks = self.state.plain.progress.ticks;
         let over = match next.kind {
-            DecisionKind::Dead { tick: Some(tick), .. } => tick < ticks,
+            DecisionKind::Dead { root: Root::Tick(tick), .. } => tick < ticks,
+            DecisionKind::Dead { root: Root::SentBack(offset), .. }
+            | DecisionKind::Undelivered { root: Root::SentBack(offset), .. } => {
+                offset < self.state.plain.progress.admitted
+            }
             _ => false,
         };
         let behind = next.position < position || (next.position == position && over);
@@ -83,6 +87,9 @@ impl Task {
             }
             Wish::Resume => {
                 plain.breaker.tripped(&self.spec.breaker).is_some().then_some(DecisionKind::Resume)
+            }
+            Wish::Admit { until } => {
+                (*until > plain.progress.admitted).then_some(DecisionKind::Admit { until: *until })
             }
             // Behind a tripped breaker nothing is sent, so nothing is announced.
             Wish::Attempt { until } => (self.spec.sink
@@ -152,6 +159,7 @@ impl Task {
                 }
             }
             DecisionKind::Resume => plain.breaker.reset(),
+            DecisionKind::Admit { until } => self.admit(until)?,
             DecisionKind::Switch { operators, at_checkpoint } => {
                 step = Step::Switch { operators, at_checkpoint };
             }

@@ -9,7 +9,7 @@ use super::sheet::Sheet;
 use super::work::Work;
 use super::{Stop, Task};
 use crate::dead_letter::{self, Cause};
-use crate::decision::{Decision, DecisionKind};
+use crate::decision::{Decision, DecisionKind, Root};
 use crate::laws::{Law, Violation};
 use crate::mutant::{Mutant, planted};
 use crate::operator::{Deliveries, Failure, Operator, Receipt};
@@ -47,8 +47,9 @@ impl Task {
                 let class = class_of(&disposition);
                 let cause = Cause { class, disposition, kind, message, retries };
                 let (item, row) = (*item as usize, sheet.row(*item as usize));
-                if !stays(&cause) {
-                    self.withdraw(edge, sheet.id(item));
+                match stays(&cause) {
+                    true => self.bury(edge, sheet.id(item)),
+                    false => self.withdraw(edge, sheet.id(item)),
                 }
                 work.undelivered.push_back((row, cause.clone()));
                 self.refuse(edge, sheet, item, cause, work);
@@ -73,7 +74,11 @@ impl Task {
             (sheet.base + item, sheet.id(item), work.offset(sheet.row(item)))
         };
         let places: Vec<_> = selected.iter().map(place).collect();
-        let sent = places.iter().filter(|(.., offset)| *offset < self.unknown_until).count();
+        let unknown_until = match work.is_sent_back() {
+            true => self.unknown_sent_back,
+            false => self.unknown_until,
+        };
+        let sent = places.iter().filter(|(.., offset)| *offset < unknown_until).count();
         let unknown = Receipt::Undelivered {
             disposition: DELIVERY_UNKNOWN,
             kind: DELIVERY_UNKNOWN.to_owned(),
@@ -89,7 +94,8 @@ impl Task {
         let due = items.len();
         let sink = operators.get_mut(edge);
         let sink = sink.ok_or_else(|| Failure::Trap("there is no such sink".to_owned()))?;
-        let given = sink.deliver(&Deliveries { records: &sheet.columns, items })?;
+        let sent_back = work.is_sent_back();
+        let given = sink.deliver(&Deliveries { records: &sheet.columns, items, sent_back })?;
         if given.len() != due {
             let what = format!("gave {} receipts for {due} records", given.len());
             return Err(Failure::BadReturn(what));
@@ -102,6 +108,7 @@ impl Task {
     pub(super) fn decide_undelivered(
         &mut self,
         position: Offset,
+        root: Root,
         row: u32,
         work: &mut Work<'_>,
     ) -> Result<(), Stop> {
@@ -117,7 +124,13 @@ impl Task {
             self.fresh.push(Decision {
                 number: self.state.plain.progress.decisions,
                 position,
-                kind: DecisionKind::Undelivered { disposition, error_kind: kind, message, retries },
+                kind: DecisionKind::Undelivered {
+                    root,
+                    disposition,
+                    error_kind: kind,
+                    message,
+                    retries,
+                },
                 epoch: self.epoch,
             });
             self.state.plain.progress.decisions += 1;

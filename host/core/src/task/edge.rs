@@ -46,7 +46,13 @@ impl Task {
         }
         let horizon = self.horizon(edge);
         if let Some(Some(window)) = self.state.windows.get(edge) {
-            match window.look(id, horizon) {
+            let sight = match window.look(id, horizon) {
+                Sight::New if self.may_be_dead(edge, work) => {
+                    window.look(identity::of_dead(id), horizon)
+                }
+                sight => sight,
+            };
+            match sight {
                 Sight::Undecided if !planted(Mutant::UndecidedInCall) => {
                     return Judged::Undecided;
                 }
@@ -63,13 +69,14 @@ impl Task {
             }
         }
         if judges_time
+            && (!work.is_sent_back() || planted(Mutant::SentBackMovesTime))
             && let TimeOrigin::Records(rules) = self.spec.time
-            && !(planted(Mutant::DeadMovesNoTime) && work.is_decided_dead(edge, sheet, item))
+            && !(planted(Mutant::DeadMovesNoTime) && work.is_decided_dead(sheet, item))
         {
             let key = sheet.columns.keys.get(sheet.base + item).map_or(id, identity::hash);
             self.state.plain.clock.observe(time, id, key, &rules);
         }
-        if self.is_late(judges_time, time) {
+        if self.is_late(judges_time, time) || self.is_passed(edge, time, work) {
             self.late(edge, sheet, item, work);
             return Judged::Gone;
         }
@@ -87,6 +94,16 @@ impl Task {
         }
         let known = judges_time && self.spec.time != TimeOrigin::None;
         known && time < self.state.plain.watermark
+    }
+
+    /// Whether time has passed an item that enters behind the edge that judges time: its operator
+    /// must not see what lies behind its own watermark.
+    fn is_passed(&self, edge: usize, time: Timestamp, work: &Work<'_>) -> bool {
+        let judged = edge <= self.time_edge() || !work.is_sent_back() || time == NO_TIME;
+        if judged || planted(Mutant::SentBackNeverLate) {
+            return false;
+        }
+        self.state.plain.operator_watermarks.get(edge).is_some_and(|watermark| time < *watermark)
     }
 
     /// Makes ready for looking up the ids of a sheet.
@@ -111,7 +128,7 @@ impl Task {
         selected: &mut Vec<u32>,
         work: &mut Work<'_>,
     ) {
-        let Some(dead) = work.decided_dead(edge, sheet, item) else {
+        let Some(dead) = work.decided_dead(sheet, item) else {
             selected.push(item as u32);
             return;
         };
@@ -121,8 +138,9 @@ impl Task {
         // comes from outside may come again and be good.
         let stays = edge == self.time_edge() && self.brings_copies(work);
         let stays = stays || deliver::stays(&cause);
-        if !stays || planted(Mutant::DeadCopyShown) {
-            self.withdraw(edge, sheet.id(item));
+        match stays && !planted(Mutant::DeadCopyShown) {
+            true => self.bury(edge, sheet.id(item)),
+            false => self.withdraw(edge, sheet.id(item)),
         }
         self.refuse(edge, sheet, item, cause, work);
     }
@@ -177,7 +195,8 @@ impl Task {
             return refused("no-event-time", format!("no event time could be read from {source}"));
         }
         let TimeOrigin::Records(rules) = self.spec.time else { return None };
-        let logged = work.root(row).and_then(|(records, row)| records.timestamps.get(row).copied());
+        let logged =
+            work.input_row(row).and_then(|(records, row)| records.timestamps.get(row).copied());
         let bound = logged?.saturating_add(rules.jump_max);
         if time <= bound {
             return None;
@@ -222,6 +241,22 @@ impl Task {
                 let heard = self.state.plain.heard.watermark_of(producer);
                 heard != NO_TIME && time < heard
             })
+    }
+
+    /// Whether the window may hold a dead record's id that must keep its copies out.
+    fn may_be_dead(&self, edge: usize, work: &Work<'_>) -> bool {
+        let edges = &self.state.plain.counters.edges;
+        let copies = self.spec.copies && edge == self.time_edge();
+        (copies || self.spec.sink)
+            && (!work.is_sent_back() || planted(Mutant::SentBackIsCopy))
+            && edges.get(edge).is_some_and(|counters| counters.dead_lettered > 0)
+    }
+
+    /// The id of a dead record goes, and keeps its copies out all the same.
+    pub(super) fn bury(&mut self, edge: usize, id: Id) {
+        if let Some(Some(window)) = self.state.windows.get_mut(edge) {
+            window.rename(id, identity::of_dead(id));
+        }
     }
 
     pub(super) fn withdraw(&mut self, edge: usize, id: Id) {

@@ -2,7 +2,7 @@
 //! Plain values.
 
 use crate::commit::{Commit, Progress};
-use crate::decision::{CheckpointName, Decision, OperatorDigest, PathStep};
+use crate::decision::{CheckpointName, Decision, OperatorDigest, PathStep, Root};
 use crate::laws::Violation;
 use crate::operator::Failure;
 use crate::record::{Offset, Producer, Timestamp};
@@ -26,6 +26,11 @@ pub enum Wish {
     },
     /// A person resumes a task that the breaker stopped.
     Resume,
+    /// Take in the rows that were sent back, up to this one.
+    Admit {
+        /// Offset behind the last one.
+        until: Offset,
+    },
     /// A sink that sends at most once is about to send the rows below this one.
     Attempt {
         /// Behind the last row.
@@ -47,6 +52,8 @@ pub enum Step {
     Nothing,
     /// So many rows of the input are dealt with.
     Rows(u64),
+    /// So many rows that were sent back are dealt with.
+    SentBack(u64),
     /// A decision was applied.
     Decided,
     /// A decision was applied that the caller must carry out now: run these operators.
@@ -99,8 +106,8 @@ pub struct FailedCall {
     pub quiet: bool,
     /// Position of the first item's root.
     pub position: Offset,
-    /// The tick that is its root, if it is one.
-    pub tick: Option<u64>,
+    /// Its root.
+    pub root: Root,
     /// From the root to the first item.
     pub path: Vec<PathStep>,
     /// Position behind the last row of the step: isolate up to here.
@@ -146,6 +153,8 @@ pub struct Recovery {
     /// sent. Its last durable decision says so, if it is an `Attempt` behind which nothing was
     /// committed.
     pub attempted: Offset,
+    /// The same for rows that were sent back.
+    pub attempted_again: Offset,
     /// Outputs may differ from those committed, since other operators replay.
     pub tolerant: bool,
 }

@@ -14,6 +14,7 @@ mod call;
 mod emit;
 mod deliver;
 mod refusals;
+mod sent_back;
 mod tick;
 
 mod decide;
@@ -57,6 +58,8 @@ pub struct Task {
     intent: u64,
     /// Rows below, behind the commit, may have been sent by a sink that sends at most once.
     unknown_until: Offset,
+    /// The same for rows that were sent back.
+    unknown_sent_back: Offset,
     stored: VecDeque<Decision>,
     fresh: Vec<Decision>,
     epoch: u64,
@@ -122,6 +125,10 @@ impl Task {
                 true => 0,
                 false => recovery.attempted,
             },
+            unknown_sent_back: match planted(Mutant::AttemptForgotten) {
+                true => 0,
+                false => recovery.attempted_again,
+            },
             stored: match planted(Mutant::Remade) {
                 true => VecDeque::new(),
                 false => recovery.decisions.into(),
@@ -146,9 +153,11 @@ impl Task {
         self.isolation = isolation;
     }
 
-    /// Does the next thing: a stored decision; else, if it may, what the host wishes; else up to
-    /// `rows_max` rows of `input`, which begins at or below the position. `now` is the time that
-    /// dead letters bear. Everything that a row brings about, its tick included, is done with it.
+    /// Does the next thing: rows that were sent back, while some are admitted; else a stored
+    /// decision; else, if it may, what the host wishes; else up to `rows_max` rows of `input`.
+    /// `input` is of the topic that `admitting` says, and begins at or below its next row. `now` is
+    /// the time that dead letters bear. Everything that a row brings about, its tick included, is
+    /// done with it.
     pub fn step<O: Operator>(
         &mut self,
         input: Option<&LogBatch>,
@@ -159,6 +168,12 @@ impl Task {
     ) -> Result<Step, Stop> {
         self.now = now;
         self.end_tolerant_replay();
+        if self.admitting().is_some() {
+            return match input {
+                Some(sent_back) => self.take_in(sent_back, rows_max, operators),
+                None => Ok(Step::Nothing),
+            };
+        }
         if let Some(decision) = self.next_stored_before()? {
             return self.apply(decision, operators);
         }

@@ -29,8 +29,9 @@ impl Task {
         let row = sheet.row(item);
         work.failed(row);
         match self.spec.late {
-            LateRoute::Drop => {}
-            LateRoute::DeadLetter => {
+            // What a person sent back is not dropped without a word.
+            LateRoute::Drop if !work.is_sent_back() => {}
+            LateRoute::Drop | LateRoute::DeadLetter => {
                 let watermark = identity::text_of_time(self.state.plain.watermark);
                 let cause = Cause {
                     class: "late",
@@ -81,16 +82,23 @@ impl Task {
         let row = sheet.row(item);
         let offset = work.offset(row);
         let path = sheet.path(item);
-        let copied = work.root(row).filter(|_| self.brings_copies(work));
+        let copied = work.input_row(row).filter(|_| self.brings_copies(work));
+        let sent_back = work.letter(row);
         let root_id = match (work.tick, copied) {
             (Some((tick, _)), _) => Some(tick),
+            _ if sent_back.is_some() => sent_back.map(|letter| letter.letter),
             // The copies of a row are one record, wherever they stand.
             (None, Some((records, row))) => records.ids.get(row).map(identity::hash),
             (None, None) => None,
         };
         let root_id = root_id
             .unwrap_or_else(|| identity::of_position(&spec.input, spec.task.partition, offset));
-        let event_time = sheet.time(item);
+        // Where the edge reads none the record may bring one all the same.
+        let brought = sheet.columns.event_times.get(sheet.base + item).copied();
+        let event_time = match sheet.time(item) {
+            NO_TIME => brought.unwrap_or(NO_TIME),
+            time => time,
+        };
         let (epoch, now) = (self.epoch, self.now);
         let refused = Refused {
             records: &sheet.columns,
@@ -101,7 +109,8 @@ impl Task {
             operator: edge,
             root_id,
             offset,
-            root: work.root(row),
+            root: work.input_row(row),
+            sent_back,
         };
         work.effects().side(row, spec.dead_letters, |side| {
             dead_letter::write(side, &refused, cause, &spec, epoch, now)

@@ -47,7 +47,8 @@ impl Task {
             let here = next.position == here && !decide::is_dead(next);
             next.number < commit.decisions && here
         });
-        if !self.tolerant || !self.replaying || here < commit.position || due {
+        let before = here < commit.position || plain.progress.admitted < commit.admitted;
+        if !self.tolerant || !self.replaying || before || due {
             return;
         }
         self.replaying = false;

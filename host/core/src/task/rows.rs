@@ -5,7 +5,7 @@ use super::edge::Judged;
 use super::sheet::{NO_ID, Sheet};
 use super::work::{DeadItem, Work};
 use super::{Stop, Task, decide};
-use crate::decision::DecisionKind;
+use crate::decision::{DecisionKind, Root};
 use crate::identity::{self, IdSource};
 use crate::laws::{Law, Violation};
 use crate::mutant::{Mutant, planted};
@@ -124,15 +124,9 @@ impl Task {
 
     /// The row has its outcome: what it made goes out, and the position moves behind it.
     fn finish_row(&mut self, row: u32, work: &mut Work<'_>) -> Result<(), Stop> {
-        let muted = self.muted();
-        let mut sum = self.state.plain.output_sum;
-        let (outbox, partition) = (&mut self.outbox, self.spec.task.partition);
-        let mut out = |r: &crate::outbox::Row<'_>| sum = sum.wrapping_add(outbox.add(r, muted));
-        work.effects.head.deliver(row, partition, &mut out);
-        work.effects.tail.deliver(row, partition, &mut out);
+        self.send_effects(row, work);
         let plain = &mut self.state.plain;
-        plain.output_sum = sum;
-        if let Some((records, at)) = work.root(row) {
+        if let Some((records, at)) = work.input_row(row) {
             let hash = identity::row_hash(0, records, at, records.ids.get(at));
             plain.input_sum = plain.input_sum.wrapping_add(hash);
         }
@@ -141,26 +135,36 @@ impl Task {
         plain.breaker.note(failed, &self.spec.breaker);
         let position = plain.progress.position;
         plain.progress.position += 1;
-        self.decide_undelivered(position, row, work)?;
-        self.pop_dead(position, None, work, row)?;
+        self.decide_undelivered(position, Root::Row, row, work)?;
+        self.pop_dead(position, Root::Row, work, row)?;
         self.root_done()
+    }
+
+    /// What a row made goes out.
+    pub(super) fn send_effects(&mut self, row: u32, work: &mut Work<'_>) {
+        let muted = self.muted();
+        let mut sum = self.state.plain.output_sum;
+        let (outbox, partition) = (&mut self.outbox, self.spec.task.partition);
+        let mut out = |r: &crate::outbox::Row<'_>| sum = sum.wrapping_add(outbox.add(r, muted));
+        work.effects.head.deliver(row, partition, &mut out);
+        work.effects.tail.deliver(row, partition, &mut out);
+        self.state.plain.output_sum = sum;
     }
 
     /// Takes the decisions of a finished root off the list: each must have met its item.
     pub(super) fn pop_dead(
         &mut self,
         position: Offset,
-        tick: Option<u64>,
+        root: Root,
         work: &Work<'_>,
         row: u32,
     ) -> Result<(), Stop> {
         while let Some(decision) = self.stored.front() {
             let at = match decision.kind {
-                DecisionKind::Dead { tick, .. } => tick,
-                DecisionKind::Undelivered { .. } => None,
+                DecisionKind::Dead { root, .. } | DecisionKind::Undelivered { root, .. } => root,
                 _ => break,
             };
-            if decision.position != position || at != tick {
+            if decision.position != position || at != root {
                 break;
             }
             self.stored.pop_front();
@@ -235,7 +239,8 @@ impl Task {
         let end = position + rows as u64;
         let run = self.stored.iter().take_while(|d| decide::is_dead(d) && d.position < end);
         run.filter_map(|decision| match &decision.kind {
-            DecisionKind::Dead { tick: None, .. } | DecisionKind::Undelivered { .. }
+            DecisionKind::Dead { root: Root::Row, .. }
+            | DecisionKind::Undelivered { root: Root::Row, .. }
                 if decision.position >= position =>
             {
                 decide::dead_item(decision, (decision.position - position) as u32)

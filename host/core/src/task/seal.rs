@@ -20,7 +20,7 @@ impl Task {
         let progress = self.state.plain.progress;
         let number = self.stored.back().map_or(progress.decisions, |last| last.number + 1);
         let kind = DecisionKind::Dead {
-            tick: call.tick,
+            root: call.root,
             path: call.path.clone(),
             disposition: call.failure.disposition().to_owned(),
             error_kind: call.failure.kind().to_owned(),

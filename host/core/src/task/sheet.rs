@@ -48,6 +48,27 @@ impl<'a> Sheet<'a> {
         }
     }
 
+    /// Items that enter before operator `level` and come from nothing above.
+    pub fn of_entries(
+        records: Records,
+        ids: Vec<Id>,
+        times: Vec<Timestamp>,
+        rows: Vec<u32>,
+        level: usize,
+    ) -> Sheet<'static> {
+        let steps = vec![NO_STEP; level * rows.len()];
+        Sheet {
+            columns: Cow::Owned(records),
+            base: 0,
+            ids,
+            times,
+            rows,
+            level,
+            steps,
+            onward: None,
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.rows.len()
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::breaker::BreakerRules;
 use crate::clock::WatermarkRules;
 use crate::commit::{CommitBatch, TaskId};
+use crate::decision::Root;
 use crate::identity::{IdSource, TimeSource, operator_seed};
 use crate::operator::{Emissions, Failure, Outcome, Rejection, Verdict, Wiring};
 use crate::record::{PRIORITY_DEFAULT, Record, Records};
@@ -94,6 +95,7 @@ fn spec(operators: Vec<OperatorSpec>) -> Spec {
         pipeline: "test".to_owned(),
         task: TaskId { stage: "stage".to_owned(), partition: 0 },
         input: "in".to_owned(),
+        replay: "back".to_owned(),
         copies: false,
         operators,
         time: TimeOrigin::Records(RULES),
@@ -517,7 +519,7 @@ fn a_decision_that_the_failed_step_made_goes_before_the_conviction_that_rests_on
     assert!(matches!(decisions[0].kind, DecisionKind::Close { .. }));
     run(&mut again, &rows, &mut operators()).unwrap();
     let batch = sealed(&mut again);
-    assert_eq!(again.progress(), Progress { position: 1, ticks: 2, decisions: 2 });
+    assert_eq!(again.progress(), Progress { position: 1, ticks: 2, decisions: 2, admitted: 0 });
     assert_eq!(header(&batch, "dead", 0, "pawl-disposition"), "timeout");
 }
 
@@ -558,7 +560,7 @@ fn what_passed_before_a_durable_conviction_is_not_convicted_later() {
 fn a_run_ends_at_a_decision_that_stands_behind_a_dead_row() {
     let rows = batch(&[("a", 100, "a"), ("b", 200, "slow"), ("c", 300, "c")]);
     let dead = DecisionKind::Dead {
-        tick: None,
+        root: Root::Row,
         path: Vec::new(),
         disposition: "timeout".to_owned(),
         error_kind: "timeout".to_owned(),
@@ -569,7 +571,7 @@ fn a_run_ends_at_a_decision_that_stands_behind_a_dead_row() {
     let stored = [Decision { number: 0, position: 1, kind: dead, epoch: 1 }, idle, active];
     let mut task = resume(&one("op"), &Commit::default(), &stored);
     run(&mut task, &rows, &mut [script(words)]).unwrap();
-    assert_eq!(task.progress(), Progress { position: 3, ticks: 3, decisions: 3 });
+    assert_eq!(task.progress(), Progress { position: 3, ticks: 3, decisions: 3, admitted: 0 });
     assert_eq!(texts(&sealed(&mut task), "out"), ["a", "c"]);
 }
 

@@ -5,7 +5,7 @@
 use super::emit::Causes;
 use super::work::Work;
 use super::{FailedCall, Stop, Task, call, decide};
-use crate::decision::DecisionKind;
+use crate::decision::{DecisionKind, Root};
 use crate::identity;
 use crate::mutant::{Mutant, planted};
 use crate::operator::{Failure, Operator};
@@ -39,7 +39,7 @@ impl Task {
         self.write_controls();
         let tick = self.state.plain.progress.ticks;
         self.state.plain.progress.ticks += 1;
-        self.pop_dead(self.position(), Some(tick), &work, 0)?;
+        self.pop_dead(self.position(), Root::Tick(tick), &work, 0)?;
         self.settle_windows();
         self.root_done()
     }
@@ -103,7 +103,7 @@ impl Task {
             alone: false,
             quiet: self.is_quiet(),
             position: self.position(),
-            tick: Some(self.state.plain.progress.ticks),
+            root: Root::Tick(self.state.plain.progress.ticks),
             path: Vec::new(),
             until: self.position(),
         }))
@@ -147,7 +147,7 @@ impl Task {
         let (tick, position) = (self.state.plain.progress.ticks, self.position());
         let run = self.stored.iter().take_while(|d| decide::is_dead(d) && d.position == position);
         run.filter_map(|decision| match &decision.kind {
-            DecisionKind::Dead { tick: Some(at), .. } if *at == tick => {
+            DecisionKind::Dead { root: Root::Tick(at), .. } if *at == tick => {
                 decide::dead_item(decision, 0)
             }
             _ => None,

@@ -4,15 +4,20 @@
 use super::effects::{BothEffects, Effects};
 use super::sheet::{Sheet, path_of};
 use crate::dead_letter::Cause;
-use crate::decision::PathStep;
+use crate::decision::{PathStep, Root};
 use crate::identity::Id;
 use crate::record::{LogBatch, Offset, Producer, Records, Timestamp};
+use crate::sent_back::SentBack;
 use std::collections::VecDeque;
 
 /// What is under way: a run of rows, or a tick.
 pub(super) struct Work<'a> {
     /// The input's columns and the first row of the run there; none at a tick.
     input: Option<(&'a Records, usize)>,
+    /// What is told of the rows, if they were sent back.
+    letters: Option<&'a [SentBack]>,
+    /// Offset of the first of them in their own topic.
+    first_sent_back: Offset,
     /// Who wrote the rows.
     pub producer: Option<&'a Producer>,
     /// Offset of the first row; at a tick, of the row behind it.
@@ -42,14 +47,6 @@ pub(super) struct DeadItem {
     pub applied: bool,
 }
 
-impl DeadItem {
-    /// Whether it is dead before operator `edge`: the one behind the last step of its path, or
-    /// the first of the chain.
-    pub fn operator(&self, edge: usize) -> bool {
-        self.path.last().map_or(edge == 0, |step| usize::from(step.operator) + 1 == edge)
-    }
-}
-
 impl<'a> Work<'a> {
     /// A run of `rows` rows of `input` from its data row `first` on, which stands at `position`.
     pub fn of_rows(
@@ -61,6 +58,8 @@ impl<'a> Work<'a> {
     ) -> Self {
         Self {
             input: Some((&input.records, first)),
+            letters: None,
+            first_sent_back: 0,
             producer: input.producer.as_ref(),
             first: position,
             rows,
@@ -74,10 +73,26 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// A run of rows of `sent_back` from its data row `first` on. `place`: the position before which
+    /// they come in, and the offset of the first.
+    pub fn of_sent_back(
+        sent_back: &'a LogBatch,
+        first: usize,
+        place: (Offset, Offset),
+        letters: &'a [SentBack],
+        dead: Vec<DeadItem>,
+    ) -> Self {
+        let (position, offset) = place;
+        let rows = Self::of_rows(sent_back, first, letters.len(), position, dead);
+        Self { producer: None, letters: Some(letters), first_sent_back: offset, ..rows }
+    }
+
     /// A tick before the row at `position`.
     pub fn of_tick(id: Id, watermark: Timestamp, position: Offset) -> Work<'static> {
         Work {
             input: None,
+            letters: None,
+            first_sent_back: 0,
             producer: None,
             first: position,
             rows: 0,
@@ -95,36 +110,64 @@ impl<'a> Work<'a> {
         if self.in_head { &mut self.effects.head } else { &mut self.effects.tail }
     }
 
-    /// Offset of a row of the run.
+    /// Position of a row of the run; of one that was sent back, where it comes in.
+    pub fn position(&self, row: u32) -> Offset {
+        match self.letters {
+            Some(_) => self.first,
+            None => self.first + u64::from(row),
+        }
+    }
+
+    /// Offset of a row of the run in the topic in which it lies.
     pub fn offset(&self, row: u32) -> Offset {
-        self.first + u64::from(row)
+        match self.letters {
+            Some(_) => self.first_sent_back + u64::from(row),
+            None => self.first + u64::from(row),
+        }
     }
 
-    /// Offset behind the last row.
+    /// Position behind the last row.
     pub fn end(&self) -> Offset {
-        self.first + self.rows as u64
+        match self.letters {
+            Some(_) => self.first,
+            None => self.first + self.rows as u64,
+        }
     }
 
-    /// The root row of an item.
-    pub fn root(&self, row: u32) -> Option<(&'a Records, usize)> {
+    /// What is told of a row, if it was sent back.
+    pub fn letter(&self, row: u32) -> Option<&'a SentBack> {
+        self.letters?.get(row as usize)
+    }
+
+    /// Whether the rows were sent back.
+    pub fn is_sent_back(&self) -> bool {
+        self.letters.is_some()
+    }
+
+    /// What decisions call a row of the run.
+    pub fn root(&self, row: u32, ticks: u64) -> Root {
+        match (self.tick, self.letters) {
+            (Some(_), _) => Root::Tick(ticks),
+            (None, Some(_)) => Root::SentBack(self.offset(row)),
+            (None, None) => Root::Row,
+        }
+    }
+
+    /// The row of the run that is an item's root.
+    pub fn input_row(&self, row: u32) -> Option<(&'a Records, usize)> {
         self.input.map(|(records, first)| (records, first + row as usize))
     }
 
-    /// The decision that an item before operator `edge` is dead, if there is one.
-    pub fn decided_dead(
-        &mut self,
-        edge: usize,
-        sheet: &Sheet<'_>,
-        item: usize,
-    ) -> Option<&mut DeadItem> {
+    /// The decision that an item is dead, if there is one. Its path tells the operator, too.
+    pub fn decided_dead(&mut self, sheet: &Sheet<'_>, item: usize) -> Option<&mut DeadItem> {
         let row = sheet.row(item);
         let mut of_row = self.dead.iter_mut().filter(|dead| dead.row == row && !dead.applied);
-        of_row.find(|dead| dead.operator(edge) && dead.path == path_of(sheet.steps_of(item)))
+        of_row.find(|dead| dead.path == path_of(sheet.steps_of(item)))
     }
 
     /// Whether there is one.
-    pub fn is_decided_dead(&mut self, edge: usize, sheet: &Sheet<'_>, item: usize) -> bool {
-        self.decided_dead(edge, sheet, item).is_some()
+    pub fn is_decided_dead(&mut self, sheet: &Sheet<'_>, item: usize) -> bool {
+        self.decided_dead(sheet, item).is_some()
     }
 
     /// Whether the run has met the item of this decision.

@@ -25,6 +25,9 @@ pub struct Outcome {
 
 /// A row that was refused or came late.
 struct Refused {
+    /// How often it was sent back before.
+    attempt: u64,
+    id: Bytes,
     operator: String,
     late: bool,
     value: Bytes,
@@ -53,6 +56,12 @@ impl World {
         }
         self.check_rows(&refused)?;
         for driver in &self.drivers {
+            let sent = self.around.logs.back(driver.stage, driver.partition);
+            let sent = sent.map_or(0, |log| log.end());
+            let readmitted = driver.commit.counters.readmitted;
+            if readmitted != sent || driver.commit.progress.admitted != sent {
+                return Err(format!("AL-1: {sent} were sent back, {readmitted} taken in"));
+            }
             outcome.counters.push(driver.commit.counters.clone());
         }
         Ok(outcome)
@@ -175,14 +184,21 @@ impl World {
                 notes_of(value).for_each(|note| _ = in_windows.insert(note));
             }
         }
-        if second.iter().any(|row| row.late) && !shape.idle && !shape.grow {
+        let mut late = second.iter().filter(|row| row.late && !self.was_sent_back(&row.value));
+        if late.next().is_some() && !shape.idle && !shape.grow {
             return Err("2: late behind the first edge, though nothing was idle or new".to_owned());
         }
-        if let Some(row) = second.iter().find(|row| in_windows.contains(&row.value)) {
+        self.check_sent_back(refused, &delivered)?;
+        let once = |row: &&Refused| row.attempt == 0 && !self.was_sent_back(&row.value);
+        let refused_once = second.iter().filter(once);
+        if let Some(row) = refused_once.clone().find(|row| in_windows.contains(&row.value)) {
             let (late, sources) = (row.late, sources_of_notes(&row.value, false));
             return Err(format!("DL-1: an emission of {sources:?} is delivered, and late: {late}"));
         }
-        let late: BTreeSet<u16> = uids(first.iter().filter(|row| row.late));
+        // Time may have passed what comes back.
+        let again = self.uids_sent_back();
+        let mut late: BTreeSet<u16> = uids(first.iter().filter(|row| row.late));
+        late.retain(|uid| !again.contains(uid));
         self.check_wrong_clock(&late)?;
         let mut seen = BTreeMap::new();
         for (uid, ident) in &delivered {
@@ -192,7 +208,8 @@ impl World {
         }
         let uids_delivered: BTreeSet<u16> = delivered.iter().map(|(uid, _)| *uid).collect();
         let is_first = |row: &&Refused| matches!(row.operator.as_str(), "parser" | "shaper");
-        let gone: BTreeSet<u16> = uids(first.iter().filter(is_first));
+        let mut gone: BTreeSet<u16> = uids(first.iter().filter(is_first));
+        gone.retain(|uid| !again.contains(uid));
         if let Some(uid) = gone.union(&late).find(|uid| uids_delivered.contains(uid)) {
             return Err(format!("DL-1: row {uid} is delivered, and late or dead"));
         }
@@ -208,6 +225,54 @@ impl World {
             known.extend(timed.map(|(_, ident)| ident));
         }
         self.check_lost(&known)
+    }
+
+    /// Every record that was sent back has an outcome of its own, and one only.
+    fn check_sent_back(
+        &self,
+        refused: &[Vec<Refused>; 2],
+        delivered: &[(u16, u16)],
+    ) -> Result<(), Broken> {
+        let mut known: BTreeSet<u16> = delivered.iter().map(|(_, ident)| *ident).collect();
+        for guest in self.drivers.iter().flat_map(|d| d.life.iter()).flat_map(|life| &life.guests) {
+            let is_window = matches!(guest.state, super::guest::State::Window { .. });
+            let held = guest.held().flat_map(|held| sources_of_notes(held, is_window));
+            known.extend(held.map(|(_, ident)| ident));
+        }
+        // It may be a copy of one that is dead elsewhere.
+        let open = |row: &&Refused| !self.around.logs.sent.contains(&row.id);
+        for row in refused.iter().flatten().filter(open) {
+            known.extend(idents_of(&row.value));
+        }
+        for log in self.around.logs.sent_back.values() {
+            for (records, row) in rows_of(log) {
+                let value = records.values.get(row).unwrap_or_default();
+                // The second one of a pair may be another item by now.
+                let lost = idents_of(value).into_iter().next().filter(|id| !known.contains(id));
+                if let Some(ident) = lost.filter(|ident| !self.is_skipped(*ident)) {
+                    return Err(format!("AL-1: {} was sent back and is lost", id_text(ident)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn was_sent_back(&self, value: &[u8]) -> bool {
+        let logs = self.around.logs.sent_back.values();
+        logs.flat_map(rows_of).any(|(records, row)| records.values.get(row) == Some(value))
+    }
+
+    fn uids_sent_back(&self) -> BTreeSet<u16> {
+        let rows = self.around.logs.sent_back.values().flat_map(rows_of);
+        let values = rows.filter_map(|(records, row)| records.values.get(row));
+        values.filter_map(Row::from_bytes).map(|row| row.uid).collect()
+    }
+
+    fn is_skipped(&self, ident: u16) -> bool {
+        self.rows.iter().flatten().any(|row| {
+            let idents = [row.ident, row.ident + SECOND];
+            idents.contains(&ident) && (row.kind == Kind::Skip || row.time >= WILD)
+        })
     }
 
     /// One wrong clock must not make the world late.
@@ -279,6 +344,8 @@ fn refused_of(records: &Records, row: usize, topic: &str) -> Refused {
         String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
     };
     Refused {
+        attempt: header("pawl-replay-count").parse().unwrap_or(0),
+        id: records.ids.get(row).unwrap_or_default().to_vec(),
         operator: header("pawl-operator"),
         late: topic.starts_with("late") || header("pawl-class") == "late",
         value: records.values.get(row).unwrap_or_default().to_vec(),

@@ -129,6 +129,7 @@ impl Driver {
             intent: if forget { Progress::default() } else { self.intent },
             epoch: self.epoch,
             attempted: 0,
+            attempted_again: 0,
             tolerant: false,
         };
         let since = checkpoint.progress.root();
@@ -254,8 +255,11 @@ impl Driver {
         for guest in &mut life.guests {
             guest.out_of_time = if patient { 0 } else { around.shape.out_of_time };
         }
-        let log = around.logs.input(self.stage, self.partition);
-        let whole = log.read(position);
+        let (log, position) = match task.admitting() {
+            Some(due) => (around.logs.back(self.stage, self.partition), due.start),
+            None => (Some(around.logs.input(self.stage, self.partition)), position),
+        };
+        let whole = log.and_then(|log| log.read(position));
         let cut_up = !around.calm && around.random.often(60);
         let part = whole.filter(|_| cut_up).map(|batch| cut(batch, position, &mut around.random));
         let input = part.as_ref().or(whole);
@@ -313,6 +317,11 @@ impl Driver {
     /// What the host would decide now.
     fn wish(&self, around: &mut Around) -> Option<Wish> {
         let plain = &self.life.as_ref()?.task.state().plain;
+        let (admitted, sent) = (plain.progress.admitted, self.sent_back(around));
+        if admitted < sent && (around.close_at.is_some() || around.random.often(200)) {
+            let until = admitted + 1 + around.random.below((sent - admitted) as usize) as u64;
+            return Some(Wish::Admit { until });
+        }
         if self.stage > 0 {
             return None;
         }
@@ -476,12 +485,17 @@ impl Driver {
         Ok(())
     }
 
+    fn sent_back(&self, around: &Around) -> u64 {
+        around.logs.back(self.stage, self.partition).map_or(0, |log| log.end())
+    }
+
     /// Whether something is left to do.
     pub fn unfinished(&self, around: &Around) -> bool {
         self.life.as_ref().is_none_or(|life| {
             let progress = life.task.progress();
             let end = around.end_of_input(self.stage, self.partition);
             progress.position < end
+                || progress.admitted < self.sent_back(around)
                 || progress.root() != self.commit.progress.root()
                 || life.task.waiting() != (0, 0)
         })

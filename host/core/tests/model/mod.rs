@@ -4,6 +4,7 @@
 //! They stand in the core's own test binary because the bugs that they plant exist only there.
 //! `PAWL_MODEL_SEEDS=n` runs so many seeds, `PAWL_MODEL_SEED=k` replays one and tells it.
 
+mod back;
 mod check;
 mod driver;
 mod guest;

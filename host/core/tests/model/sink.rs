@@ -346,6 +346,7 @@ fn spec() -> Spec {
         pipeline: "model".to_owned(),
         task: TaskId { stage: "sink".to_owned(), partition: 0 },
         input: "in".to_owned(),
+        replay: "back".to_owned(),
         copies: false,
         operators: vec![OperatorSpec {
             name: "sink".to_owned(),

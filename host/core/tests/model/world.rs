@@ -16,7 +16,7 @@ use crate::record::{LogBatch, NO_TIME, Offset, Timestamp};
 use crate::spec::{
     DedupRules, EdgeSpec, LateRoute, OperatorSpec, Route, Spec, TimeOrigin, TopicSpec,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const STEP: i64 = 10;
 const FAR: i64 = 1_000_000;
@@ -63,6 +63,8 @@ pub struct Shape {
     pub life: Option<u32>,
     /// Operators take batches in bites.
     pub bites: bool,
+    /// Of a thousand: how often a dead letter is sent back.
+    pub sends_back: usize,
 }
 
 impl Shape {
@@ -92,6 +94,7 @@ impl Shape {
             crashes: random.of(&[3, 10, 25]),
             life: random.of(&[Some(4), Some(5), Some(7)]),
             bites: random.of(&[true, false]) && !calm,
+            sends_back: random.of(&[0, 0, 20, 200]) * usize::from(wild),
         };
         if calm || liveness {
             (shape.corrupt, shape.crashes) = (0, 0);
@@ -107,7 +110,7 @@ impl Shape {
 
     /// Whether the outputs depend on decisions, so that two runs may differ.
     pub fn decides(&self) -> bool {
-        self.idle || self.out_of_time > 0 || self.grow
+        self.idle || self.out_of_time > 0 || self.grow || self.sends_back > 0
     }
 
     /// The operators of a stage at their birth.
@@ -178,6 +181,7 @@ impl Shape {
             pipeline: "model".to_owned(),
             task: TaskId { stage: STAGES[stage].to_owned(), partition },
             input: if first { "in" } else { "data-one" }.to_owned(),
+            replay: format!("back-{}", STAGES[stage]),
             copies: !first && !self.atomic && plant != Some(Plant::NoDedupBehind),
             operators: names.iter().map(|name| self.operator(stage, name, plant)).collect(),
             time: match first {
@@ -213,6 +217,10 @@ pub struct Logs {
     pub truth: Vec<Truth>,
     /// All other topics.
     pub others: BTreeMap<(String, u32), Log>,
+    /// Dead letters that were sent back to each task.
+    pub sent_back: BTreeMap<(usize, u32), Log>,
+    /// Their ids before.
+    pub sent: BTreeSet<Vec<u8>>,
 }
 
 impl Logs {
@@ -220,6 +228,24 @@ impl Logs {
     pub fn input(&self, stage: usize, partition: u32) -> &Log {
         let logs = if stage == 0 { &self.input } else { &self.middle };
         &logs[partition as usize]
+    }
+
+    /// What was sent back to a task.
+    pub fn back(&self, stage: usize, partition: u32) -> Option<&Log> {
+        self.sent_back.get(&(stage, partition))
+    }
+
+    /// Sends one dead letter of a task back that was not, and not too often.
+    fn send_back(&mut self, stage: usize, partition: u32, random: &mut Random) {
+        let topic = format!("dead-{}", STAGES[stage]);
+        let Some(letters) = self.others.get(&(topic, partition)) else { return };
+        let open = super::back::open(letters, &self.sent);
+        if open.is_empty() {
+            return;
+        }
+        let (id, batch) = super::back::again(open[random.below(open.len())]);
+        self.sent.insert(id);
+        self.sent_back.entry((stage, partition)).or_default().append(batch);
     }
 
     /// Appends what a task made.
@@ -383,6 +409,10 @@ impl World {
                 around.generation = 2;
             }
             let next = around.random.below(drivers.len());
+            if around.random.often(around.shape.sends_back) {
+                let (stage, partition) = (drivers[next].stage, drivers[next].partition);
+                around.logs.send_back(stage, partition, &mut around.random);
+            }
             quiet = if drivers[next].turn(around)? { 0 } else { quiet + 1 };
             if quiet < 40 || drivers.iter().any(|driver| driver.unfinished(around)) {
                 continue;

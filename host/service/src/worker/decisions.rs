@@ -13,7 +13,7 @@ impl Worker<'_, '_> {
     /// What the host would decide now.
     pub(super) fn wish(&mut self) -> Result<Option<Wish>, Error> {
         let task = &self.it.task;
-        if task.is_quiet() {
+        if task.is_quiet() || task.admitting().is_some() {
             return Ok(None);
         }
         let plain = &task.state().plain;
@@ -42,6 +42,9 @@ impl Worker<'_, '_> {
         }
         if let Some(attempt) = self.attempt() {
             return Ok(Some(attempt));
+        }
+        if let Some(admission) = self.admission()? {
+            return Ok(Some(admission));
         }
         let close = self.life.board.closing();
         let makes_time = matches!(spec.time, TimeOrigin::Records(_));

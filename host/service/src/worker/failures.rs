@@ -5,6 +5,7 @@ use super::{PATIENCE, Turn, Worker};
 use crate::error::Error;
 use crate::guest::{GuestState, Suspect, Watch};
 use crate::recover::Base;
+use pawl_core::decision::Root;
 use pawl_core::operator::Failure;
 use pawl_core::record::Offset;
 use pawl_core::task::{FailedCall, Isolation};
@@ -80,7 +81,7 @@ impl Worker<'_, '_> {
         if self.it.task.position() < isolation.until && !self.at_end() {
             return Ok(());
         }
-        if self.it.task.is_quiet() {
+        if self.it.task.is_quiet() || self.it.task.admitting().is_some() {
             return Ok(());
         }
         self.commit_now()?;
@@ -113,13 +114,18 @@ impl Worker<'_, '_> {
         let life = &self.life;
         let watched = position < life.journal_until;
         let in_tick = Arc::new(AtomicBool::new(false));
+        let row = match self.it.task.admitting() {
+            Some(due) => Root::SentBack(due.start),
+            None => Root::Row,
+        };
+        let row = (position, row);
         let journal = &life.context.journal;
         for guest in &mut self.it.guests {
             guest.watch(match watched {
                 true => Some(Watch::Alone(Suspect {
                     journal: Arc::clone(journal),
                     task: life.id.clone(),
-                    position: (!replaying).then_some(position),
+                    row: (!replaying).then_some(row),
                     root: self.committed.progress.root(),
                     in_tick: Arc::clone(&in_tick),
                 })),

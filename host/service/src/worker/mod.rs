@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod commits;
+mod admission;
 mod decisions;
 mod failures;
 mod sending;
@@ -22,6 +23,7 @@ use pawl_core::record::{LogBatch, Offset};
 use pawl_core::spec::TimeOrigin;
 use pawl_core::task::{Step, Stop, Wish};
 use pawl_transport::{ReadMax, Ticket};
+use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -48,6 +50,9 @@ pub(crate) struct Worker<'l, 'a> {
     life: &'l mut Life<'a>,
     it: Incarnation,
     input: VecDeque<LogBatch>,
+    /// The next rows that were sent back, and when it was last looked for some.
+    sent_back: VecDeque<LogBatch>,
+    looked_us: Cell<Option<u64>>,
     credit: Credit,
     taken: (u64, u64),
     commit: Option<InFlight>,
@@ -98,6 +103,8 @@ impl<'l, 'a> Worker<'l, 'a> {
             life,
             it,
             input: VecDeque::new(),
+            sent_back: VecDeque::new(),
+            looked_us: Cell::new(None),
             taken: (0, 0),
             commit: None,
             commit_since_us: None,
@@ -151,6 +158,7 @@ impl<'l, 'a> Worker<'l, 'a> {
         self.end_isolation()?;
         self.end_replay();
         self.fill()?;
+        self.fill_sent_back()?;
         let wish = self.wish()?;
         let isolating = self.life.isolation.is_some();
         if isolating {
@@ -170,7 +178,8 @@ impl<'l, 'a> Worker<'l, 'a> {
         let clock = &self.life.context.clock;
         let (start, now) = (clock.elapsed_us(), clock.now_ms());
         self.step_began_us = start;
-        let input = self.input.front();
+        let admitting = self.it.task.admitting().is_some();
+        let input = if admitting { self.sent_back.front() } else { self.input.front() };
         let step = self.it.task.step(input, rows_max, wish.as_ref(), &mut self.it.guests, now);
         if replaying || !self.life.stage.is_sink() {
             // A replay does not wait for receivers.
@@ -185,8 +194,15 @@ impl<'l, 'a> Worker<'l, 'a> {
                 }
                 Ok(Turn::Did)
             }
+            Ok(Step::SentBack(_)) => {
+                if !replaying {
+                    self.sent()?;
+                }
+                Ok(Turn::Did)
+            }
             Ok(Step::Decided) => {
                 self.attempted(wish.as_ref())?;
+                self.admitted(wish.as_ref())?;
                 if matches!(wish, Some(Wish::Resume)) {
                     self.life.board.resume_once();
                 }
@@ -268,6 +284,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             && self.commit.is_none()
             && task.unsealed() == 0
             && self.input.is_empty()
+            && self.waits_for_admission()?.is_none()
             && self.it.switched_at.is_none()
             && !self.switch_due;
         let state = &task.state().plain;

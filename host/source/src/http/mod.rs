@@ -82,8 +82,15 @@ impl Server {
         let state = State::open(&source.name, host.clone())?;
         let keys = Keys::read(&state, settings.keys_max)?;
         let doing = || format!("listen on {}", settings.listen);
-        let failed =
-            |error: std::io::Error| Error::System { doing: doing(), what: error.to_string() };
+        let failed = |error: std::io::Error| {
+            let advice = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    format!("; stop who listens there, or set source.{}.http.listen", source.name)
+                }
+                _ => String::new(),
+            };
+            Error::System { doing: doing(), what: format!("{error}{advice}") }
+        };
         let listener = std::net::TcpListener::bind(settings.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -71,6 +71,7 @@ CREATE TABLE task (
     position  INTEGER,
     ticks     INTEGER,
     decisions INTEGER,
+    admitted  INTEGER,
     body      BLOB,
     PRIMARY KEY (stage, number)
 ) STRICT, WITHOUT ROWID;

@@ -45,7 +45,7 @@ struct Owner {
 
 fn owner(connection: &Connection, task: &TaskId) -> rusqlite::Result<Option<Owner>> {
     let mut select = connection.prepare_cached(
-        "SELECT epoch, body IS NULL, position, ticks, decisions FROM task
+        "SELECT epoch, body IS NULL, position, ticks, decisions, admitted FROM task
          WHERE stage = ?1 AND number = ?2",
     )?;
     let owner = |row: &Row<'_>| {
@@ -55,6 +55,7 @@ fn owner(connection: &Connection, task: &TaskId) -> rusqlite::Result<Option<Owne
                 position: number(row, 2)?,
                 ticks: number(row, 3)?,
                 decisions: number(row, 4)?,
+                admitted: number(row, 5)?,
             }),
         };
         Ok(Owner { epoch: number(row, 0)?, progress })
@@ -88,12 +89,14 @@ pub(super) fn store(
     let position = stored_number(commit.progress.position, "position")?;
     let ticks = stored_number(commit.progress.ticks, "ticks")?;
     let applied = stored_number(commit.progress.decisions, "decisions")?;
+    let admitted = stored_number(commit.progress.admitted, "admitted")?;
     let update = || {
         let mut update = connection.prepare_cached(
-            "UPDATE task SET position = ?3, ticks = ?4, decisions = ?5, body = ?6
+            "UPDATE task SET position = ?3, ticks = ?4, decisions = ?5, admitted = ?6, body = ?7
              WHERE stage = ?1 AND number = ?2",
         )?;
-        update.execute(params![task.stage, task.partition, position, ticks, applied, body])
+        let (stage, number) = (&task.stage, task.partition);
+        update.execute(params![stage, number, position, ticks, applied, admitted, body])
     };
     update().map_err(failed)?;
     Ok(())

@@ -87,7 +87,7 @@ pub fn a_fenced_owner_commits_nothing(transport: &dyn Transport) {
 pub fn a_commit_never_goes_back(transport: &dyn Transport) {
     transport.create_topic("out", 1).unwrap();
     let task = task("s");
-    let stored = Progress { position: 10, ticks: 5, decisions: 2 };
+    let stored = Progress { position: 10, ticks: 5, decisions: 2, admitted: 3 };
     let epoch = transport.claim(&task, 0).unwrap();
     let with = |progress, epoch| {
         let mut one = commit(&task, epoch, 0);
@@ -98,9 +98,10 @@ pub fn a_commit_never_goes_back(transport: &dyn Transport) {
     assert_eq!(transport.submit(with(stored, epoch), 0).wait(), Ok(()));
     assert_eq!(transport.submit(with(stored, epoch), 0).wait(), Ok(()));
     for back in [
-        Progress { position: 9, ticks: 50, decisions: 50 },
-        Progress { position: 50, ticks: 4, decisions: 50 },
-        Progress { position: 50, ticks: 50, decisions: 1 },
+        Progress { position: 9, ticks: 50, decisions: 50, admitted: 50 },
+        Progress { position: 50, ticks: 4, decisions: 50, admitted: 50 },
+        Progress { position: 50, ticks: 50, decisions: 1, admitted: 50 },
+        Progress { position: 50, ticks: 50, decisions: 50, admitted: 2 },
     ] {
         let epoch = transport.claim(&task, 0).unwrap();
         let refused = transport.submit(with(back, epoch), 0).wait().unwrap_err();

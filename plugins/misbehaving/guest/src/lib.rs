@@ -91,6 +91,7 @@ impl Guest for Misbehaving {
         match mode.as_str() {
             "" | "plain" => identity(input),
             "by-value" => obey(input),
+            "refuses-some" => lies::refuse_some(input),
             lie => lies::tell(lie, identity(input)),
         }
     }

@@ -1,7 +1,7 @@
 //! Lies about an outcome, each by its name. Each must break exactly one rule of the contract and
 //! leave the rest of the outcome as it was, so that a test can tell which rule caught it.
 
-use crate::{ByteColumn, Outcome, Rejection, Verdict};
+use crate::{Batch, ByteColumn, Outcome, Rejection, Verdict};
 
 /// The outcome with the named lie in it; it has at least two rows.
 pub fn tell(lie: &str, mut outcome: Outcome) -> Outcome {
@@ -71,6 +71,38 @@ pub fn tell(lie: &str, mut outcome: Outcome) -> Outcome {
 }
 
 /// A rejection of `row` with nothing wrong in it.
+/// Not misbehaviour: a fifth of the rows is refused, as their bytes say, and the others pass.
+pub fn refuse_some(input: Batch) -> Outcome {
+    let value = |row: usize| {
+        let end = |row: usize| input.values.ends.get(row).map_or(0, |end| *end as usize);
+        let start = if row == 0 { 0 } else { end(row - 1) };
+        input.values.data.get(start..end(row)).unwrap_or_default()
+    };
+    let refused =
+        |row: &usize| value(*row).iter().map(|byte| u32::from(*byte)).sum::<u32>() % 5 == 0;
+    let (dead, kept): (Vec<usize>, Vec<usize>) = (0..input.event_times.len()).partition(refused);
+    let part = |column: &ByteColumn| {
+        let mut part = ByteColumn { data: Vec::new(), ends: Vec::new(), nulls: Vec::new() };
+        for (at, row) in kept.iter().enumerate() {
+            let start = if *row == 0 { 0 } else { column.ends[row - 1] as usize };
+            part.data.extend_from_slice(&column.data[start..column.ends[*row] as usize]);
+            part.ends.push(part.data.len() as u32);
+            part.nulls.extend(column.nulls.contains(&(*row as u32)).then_some(at as u32));
+        }
+        part
+    };
+    let mut outcome = super::identity(Batch {
+        keys: part(&input.keys),
+        values: part(&input.values),
+        event_times: kept.iter().map(|row| input.event_times[*row]).collect(),
+        headers: input.headers.iter().map(part).collect(),
+    });
+    outcome.emissions.causes = kept.iter().map(|row| *row as u32).collect();
+    outcome.rejections = dead.iter().map(|row| rejection(*row as u32)).collect();
+    outcome.taken = input.event_times.len() as u32;
+    outcome
+}
+
 pub fn rejection(row: u32) -> Rejection {
     Rejection {
         row,

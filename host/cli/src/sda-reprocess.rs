@@ -3,18 +3,16 @@
 
 #![allow(dead_code, unused_imports, reason = "the modules are those of `pawl`; this uses a part")]
 
-#[path = "../data.rs"]
 mod data;
-#[path = "../failure.rs"]
+mod explain;
 mod failure;
-#[path = "../file.rs"]
 mod file;
-#[path = "../log.rs"]
 mod log;
-#[path = "../out.rs"]
 mod out;
+mod progress;
+mod table;
+mod terminal;
 
-#[path = "../dlq"]
 mod dlq {
     //! What of `pawl dlq` is used here.
     pub mod choice;

@@ -1,0 +1,92 @@
+//! A dead letter that was sent back: what its headers say of the record that enters again, and
+//! what is carried along if it fails once more. The counterpart of `dead_letter::write`.
+//!
+//! Whatever lies in the topic is read; what makes no sense becomes a dead letter, never an error.
+
+use crate::column::ByteColumn;
+use crate::identity::{self, Id};
+use crate::record::{NO_TIME, Records, Timestamp};
+
+/// Headers that a later dead letter of the same record bears as they are.
+const KEPT: [&str; 7] = [
+    "pawl-first-timestamp",
+    "pawl-replay-id",
+    "pawl-topic",
+    "pawl-partition",
+    "pawl-offset",
+    "pawl-record-timestamp",
+    "pawl-root",
+];
+
+/// A row that was sent back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentBack {
+    /// Name of the operator before which it enters; empty if it is no dead letter.
+    pub entry: String,
+    /// The id that it had at the edge before that operator.
+    pub item: Option<Id>,
+    /// The id that the record brings.
+    pub own_id: Option<Vec<u8>>,
+    /// Its event time or `NO_TIME`.
+    pub event_time: Timestamp,
+    /// What the log said of its root, or 0.
+    pub timestamp: Timestamp,
+    /// Hash of the id of the dead letter that it was.
+    pub letter: Id,
+    /// How often it was sent back, this time included.
+    pub attempt: u64,
+    kept: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl SentBack {
+    /// Reads the row at `row`, which stands at `offset` of partition `partition` of `topic`.
+    pub fn read(records: &Records, row: usize, place: (&str, u32, u64)) -> Self {
+        let bytes = |name: &str| records.header(name).and_then(|column| column.get(row));
+        let text = |name: &str| {
+            bytes(name).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        };
+        let (topic, partition, offset) = place;
+        let Some(letter) = bytes("pawl-id").filter(|_| bytes("pawl-dlq") == Some(b"1")) else {
+            let [partition, offset] = [u64::from(partition), offset].map(|n| n.to_string());
+            let places = [("pawl-topic", topic), ("pawl-partition", &partition)];
+            let places = places.into_iter().chain([("pawl-offset", offset.as_str())]);
+            return Self {
+                entry: String::new(),
+                item: None,
+                own_id: None,
+                event_time: NO_TIME,
+                timestamp: 0,
+                letter: identity::hash(format!("{topic}/{partition}/{offset}").as_bytes()),
+                attempt: 0,
+                kept: places.map(|(name, text)| (name, text.as_bytes().to_vec())).collect(),
+            };
+        };
+        let item = text("pawl-item-id");
+        let own_id = bytes("pawl-record-id").filter(|own| *own != item.as_bytes());
+        let time = |name: &str| identity::time_of_text(text(name));
+        Self {
+            entry: text("pawl-entry").to_owned(),
+            item: u128::from_str_radix(item, 16).ok().filter(|_| item.len() == 32),
+            own_id: own_id.filter(|own| !own.is_empty()).map(<[u8]>::to_vec),
+            event_time: time("pawl-event-time").unwrap_or(NO_TIME),
+            timestamp: time("pawl-record-timestamp").unwrap_or(0),
+            letter: identity::hash(letter),
+            // It has been sent back at least once: here it is.
+            attempt: text("pawl-replay-count").parse().unwrap_or(1).max(1),
+            kept: KEPT.iter().filter_map(|name| Some((*name, bytes(name)?.to_vec()))).collect(),
+        }
+    }
+
+    /// A header that a later dead letter bears as it is.
+    pub fn kept(&self, name: &str) -> Option<&[u8]> {
+        let found = self.kept.iter().find(|(kept, _)| *kept == name);
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    /// Where its root stands, `topic/partition/offset`.
+    pub fn origin(&self, column: &mut ByteColumn) {
+        let part = |name| self.kept(name).unwrap_or_default();
+        let parts = [part("pawl-topic"), part("pawl-partition"), part("pawl-offset")];
+        column.push(Some(&parts.join(&b'/')));
+    }
+}

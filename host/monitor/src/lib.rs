@@ -3,7 +3,8 @@
 //!
 //! In order of the data's way: `status` is the shape of what is known, `text` renders metrics,
 //! `view` holds the newest of both, `server` gives them out by the rules of `answer`, over no more
-//! `connections` than a bound, with the files of `page`. `spans` sends traces, where that is wanted.
+//! `connections` than a bound, with the files of `page`. `spans` sends traces, where that is
+//! wanted.
 //!
 //! It knows nothing of tasks and asks nobody: whoever runs the service puts views in. What a
 //! client does can cost a connection, never more.

@@ -123,3 +123,52 @@ fn letter(records: &Records, row: usize) -> Letter {
         payload_bytes: value.len() as u64,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pawl_core::record::Record;
+    use pawl_transport::Memory;
+
+    fn range(memory: &Memory) -> [Partition; 1] {
+        let (begin, end) = memory.range("dlq", 0).unwrap();
+        [Partition { partition: 0, begin, end }]
+    }
+
+    fn add(memory: &Memory, values: &[String], now_ms: i64) {
+        let mut records = Records::default();
+        for value in values {
+            let headers = [("pawl-error-kind", &b"bad"[..]), ("pawl-offset", &b"7"[..])];
+            let value = Some(value.as_bytes());
+            records.push(Record { value, headers: &headers, ..Record::default() });
+        }
+        memory.produce("dlq", 0, LogBatch { records, ..LogBatch::default() }, now_ms).unwrap();
+    }
+
+    #[test]
+    fn the_newest_come_first_also_where_they_are_large_and_only_when_somebody_looks() {
+        let memory = Memory::new();
+        memory.create_topic("dlq", 1).unwrap();
+        let mut letters = Letters::default();
+        letters.look(&memory, "dlq", &range(&memory), true);
+        assert!(letters.last().is_empty() && letters.oldest_ms().is_none());
+        let numbered: Vec<String> = (0..80).map(|number| number.to_string()).collect();
+        add(&memory, &numbered, 1000);
+        letters.look(&memory, "dlq", &range(&memory), true);
+        let last = letters.last();
+        assert_eq!((last.len(), letters.oldest_ms()), (SHOWN_MAX, Some(1000)));
+        assert_eq!((last[0].payload.as_str(), last[49].payload.as_str()), ("79", "30"));
+        assert_eq!((last[0].kind.as_str(), last[0].offset), ("bad", Some(7)));
+        for number in 0..3 {
+            let large = format!("{number}{}", "é".repeat(READ_BYTES_MAX));
+            add(&memory, &[large], 2000 + number);
+        }
+        letters.look(&memory, "dlq", &range(&memory), false);
+        assert_eq!(letters.last()[0].payload, "79", "nobody looked");
+        letters.look(&memory, "dlq", &range(&memory), true);
+        let newest = &letters.last()[0];
+        assert!(newest.payload.starts_with("2é") && newest.time_ms == 2002);
+        assert_eq!(newest.payload_bytes as usize, READ_BYTES_MAX * 2 + 1);
+        assert!(newest.payload.len() <= PAYLOAD_BYTES_MAX + 3);
+    }
+}

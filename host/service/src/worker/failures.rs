@@ -17,9 +17,10 @@ impl Worker<'_, '_> {
         let name = self.it.running.get(call.operator).map(|running| running.name.clone());
         let name = name.unwrap_or_default();
         let (kind, text) = (call.failure.kind(), call.failure.message().to_owned());
+        let (task, stage, position) = (&self.life.id, &self.life.id.stage, call.position);
         tracing::warn!(
-            task = %self.life.id, stage = %self.life.id.stage, operator = %name, kind, position = call.position,
-            alone = call.alone, error = %text, "guest call failed"
+            %task, %stage, operator = %name, kind, position, alone = call.alone, error = %text,
+            "guest call failed"
         );
         self.life.board.meter.operator(&name).failed(&call.failure);
         self.poll_commit(true)?;

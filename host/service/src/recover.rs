@@ -245,8 +245,8 @@ impl Life<'_> {
         let name = checkpoint.header.name;
         let (epoch, sequence) = (name.epoch, name.sequence);
         let (path, newer) = (path.name(), found.rejected.len());
-        let task = &self.id;
-        tracing::info!(%task, epoch, sequence, path, newer, "recovering from a checkpoint");
+        let (task, stage) = (&self.id, &self.id.stage);
+        tracing::info!(%task, epoch, sequence, path, newer, %stage, "recovering from a checkpoint");
         self.base_of(checkpoint, root)
     }
 

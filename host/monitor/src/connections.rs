@@ -29,3 +29,25 @@ impl Connections {
         open.push_back(new);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_when_all_places_are_taken_gets_the_oldest() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let connections = Connections::new(3);
+            let tasks: Vec<_> =
+                (0..5).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
+            let ended = tokio::spawn(async {});
+            connections.add(ended.abort_handle());
+            ended.await.unwrap();
+            tasks.iter().for_each(|task| connections.add(task.abort_handle()));
+            tokio::task::yield_now().await;
+            let open: Vec<bool> = tasks.iter().map(|task| !task.is_finished()).collect();
+            assert_eq!(open, [false, false, true, true, true], "those that ended count for nobody");
+        });
+    }
+}

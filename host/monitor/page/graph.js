@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { count, rate, several, share, short, shortRate } from "./format.js";
 import { layered, railed } from "./layout.js";
 import { sparkPath, stateMark } from "./signs.js";
-import { most, sum, worst } from "./status.js";
+import { isWell, most, sum, worst } from "./status.js";
 
 /** Below this width in pixels the drawing becomes a list with rails. */
 const NARROW = 620;
@@ -39,18 +39,23 @@ function gather(status, history, spiking) {
   const nodes = [];
   for (const source of status.sources) {
     const per = history.rate(`source:${source.name}:records`);
-    const state = source.reason !== null ? source.state : { stopped: "ended", waiting: "listens" }[source.state] ?? source.state;
+    const { state } = source;
     nodes.push({ id: `source:${source.name}`, kind: "source", name: source.name, state, rate: per,
       tag: source.kind, words: `source ${source.name}, ${state}, ${rate(per)}` });
   }
+  // Every stage may write dead letters: they are told at the stage, not by a line from each.
+  const letters = status.dead_letters.topic;
+  const isLine = (edge) => edge.to !== `topic:${letters}`;
+  const isRead = status.stages.some((stage) => stage.input === letters);
   for (const topic of status.topics) {
+    if (topic.name === letters && !isRead) continue;
     const per = history.rate(`topic:${topic.name}:end`);
     nodes.push({ id: `topic:${topic.name}`, kind: "topic", name: topic.name, rate: per,
       tag: several(topic.partitions.length, "partition"),
       words: `topic ${topic.name}, ${several(topic.partitions.length, "partition")}, ${rate(per)}` });
   }
   for (const stage of status.stages) nodes.push(stageNode(stage, history, spiking));
-  const edges = status.edges.map((edge) => edgeOf(edge, status, history));
+  const edges = status.edges.filter(isLine).map((edge) => edgeOf(edge, status, history));
   return { nodes: nodes.map((node) => ({ ...node, ...SIZES[node.kind] })), edges };
 }
 
@@ -59,7 +64,8 @@ function stageNode(stage, history, spiking) {
   const lag = sum(stage.tasks.map((task) => task.lag_records));
   const dead = history.growth(`stage:${stage.name}:dead`, 60_000);
   const total = stage.tasks.length;
-  const said = state === "running" ? (total > 1 ? several(total, "task") : "runs")
+  const one = { running: "runs", waiting: "waits for input", ended: "has ended" };
+  const said = isWell(state) ? (total > 1 ? several(total, "task") : one[state])
     : total > 1 ? `${those}/${total} ${state}` : state;
   return { id: `stage:${stage.name}`, kind: "stage", name: stage.name, state, said, lag,
     sink: stage.sink, rate: history.rate(`stage:${stage.name}:in`),
@@ -167,7 +173,7 @@ function stageBox(node, at) {
   path && h("path", { class: "line", transform: `translate(${x + node.w - 56} ${y + 36})`, d: path }),
   stateMark(node.state, x + 15, y + 16),
   h("text", { class: "name", x: x + 26, y: y + 20.5 }, fit(node.name, node.w - 36)),
-  h("text", { class: "quiet", x: x + 10, y: y + 39 }, node.sink && node.state === "running" ? `sink · ${node.sink}` : node.said),
+  h("text", { class: "quiet", x: x + 10, y: y + 39 }, node.sink && isWell(node.state) ? `sink · ${node.sink}` : node.said),
   h("text", { class: "lag", x: x + 10, y: y + 55 }, lag),
   node.dead > 0 && h("text", { class: node.spikes ? "dead" : "quiet", x: at.x, y: y + node.h + 16, "text-anchor": "middle" },
     `✕ ${short(node.dead)} dead/min`));
@@ -208,7 +214,7 @@ function railLine(node, at, left, width, held) {
     href: node.kind === "stage" ? `#stage-${node.name}` : null, role: node.kind === "stage" ? null : "img", "aria-label": node.words },
   h("rect", { class: "hit", x: 0, y: at.y - at.h / 2, width, height: at.h }),
   h("circle", { class: "ground", cx: at.x, cy: at.y, r: 9 }),
-  stateMark(["ended", "listens"].includes(node.state) ? "running" : node.state, at.x, at.y),
+  stateMark(node.state, at.x, at.y),
   h("text", { class: "name", x: left, y: at.y - 3 }, fit(node.name, width - left - 96)),
   h("text", { class: "quiet", x: left, y: at.y + 14 }, fit(under, width - left - (lag || note ? 120 : 10), 11, 400)),
   h("text", { class: "number", x: width - 2, y: at.y - 3, "text-anchor": "end" }, per),

@@ -225,11 +225,12 @@ function drawn(edge, graph, rows, width) {
   return { ...edge, path, label };
 }
 
-/** A label below a level line; above the end where a bundle of lines lies apart. */
+/** A label below a line alone; where lines lie in a bundle, beside the end that lies apart. */
 function beside(edge, graph, from, to) {
-  if (Math.abs(from.y - to.y) < 12) return { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 + 17 };
-  const fans = graph.nodes.get(edge.from).out.length > 1;
-  return fans ? { x: to.x - 24, y: to.y - 6 } : { x: from.x + 24, y: from.y - 6 };
+  const off = (near, far) => (near.y > far.y + 12 ? 14 : -6);
+  if (graph.nodes.get(edge.from).out.length > 1) return { x: to.x - 24, y: to.y + off(to, from) };
+  if (graph.nodes.get(edge.to).into.length > 1) return { x: from.x + 24, y: from.y + off(from, to) };
+  return { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 + 17 };
 }
 
 /** Straight lines through points, with round corners. */

@@ -56,10 +56,13 @@ export function moreLetters(letters, all) {
 
 /** How full the topic is, and what it is called. */
 export function letterHead(status, history) {
-  const { topic, total, records_max: recordsMax, bytes: used, bytes_max: bytesMax } = status.dead_letters;
+  const { topic, total, records, records_max: recordsMax, bytes: used, bytes_max: bytesMax } = status.dead_letters;
   const minute = history.growth("all:dead", 60_000);
-  const parts = [several(total, "dead letter") + (topic ? ` in ${topic}` : "")];
-  if (recordsMax > 0) parts.push(`${share(total / recordsMax)} of ${count(recordsMax)} allowed`);
+  const parts = [`${several(total, "dead letter")} since birth`];
+  if (Number.isFinite(records)) {
+    const bound = recordsMax > 0 ? ` (${share(records / recordsMax)} of ${count(recordsMax)} allowed)` : "";
+    parts.push(`${count(records)} kept${topic ? ` in ${line(topic, 80)}` : ""}${bound}`);
+  }
   if (used > 0) parts.push(bytesMax > 0 ? `${bytes(used)} of ${bytes(bytesMax)}` : bytes(used));
   if (minute) parts.push(`${count(minute.by)} in the last minute`);
   return parts.join(" · ");

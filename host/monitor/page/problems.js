@@ -2,7 +2,7 @@
 // history is silent until there is one. It must never say that all is well without having looked.
 
 import { count, rate, several, share, span, times, word } from "./format.js";
-import { most } from "./status.js";
+import { isWell, most, said } from "./status.js";
 
 const MINUTE = 60_000;
 
@@ -29,26 +29,28 @@ export function problems(status, history, byKind) {
 function hostState(status, say) {
   const up = (status.now_ms - status.started_ms) / 1000;
   const tasks = status.stages.flatMap((stage) => stage.tasks);
-  const running = tasks.filter((task) => task.state === "running").length;
   if (status.state === "starting") {
     const level = up > 60 ? "warn" : "note";
-    const why = `${running} of ${several(tasks.length, "task")} run.`;
+    const why = `Tasks: ${said(tasks)}.`;
     say(level, level === "warn" ? 70 : 20, `The host has been starting for ${span(up)}`, why);
   } else if (status.state === "draining") {
     say("note", 30, "The host drains", "It finishes what is in flight, takes in nothing new, and ends.");
   } else if (status.state === "stopped") {
     say("bad", 100, "The pipeline has stopped", "No task runs any more.");
-  } else if (status.ready === false && !tasks.some((task) => task.state === "stopped")) {
+  } else if (status.ready === false && !some(tasks, ["stopped", "failing"]) && !some(status.sources, ["stopped", "failing"])) {
     const level = up > 60 ? "warn" : "note";
-    const why = `${running} of ${several(tasks.length, "task")} run.`;
+    const why = `Tasks: ${said(tasks)}.`;
     say(level, level === "warn" ? 65 : 20, "The host is not ready", why);
   }
 }
 
+const some = (list, states) => list.some((one) => states.includes(one.state));
+
 function sourceState(source, say) {
   if (source.reason === null) return;
   const bad = source.state === "stopped";
-  const what = `The source ${source.name} ${bad ? "has stopped" : "waits"}`;
+  const does = bad ? "has stopped" : source.state === "failing" ? "failed and will be tried again" : "has trouble";
+  const what = `The source ${source.name} ${does}`;
   say(bad ? "bad" : "warn", bad ? 85 : 50, codeOf(what, source.reason), source.reason.message, {
     type: explain(source.reason),
   });
@@ -61,7 +63,6 @@ const explain = (reason) => (reason?.code ? `pawl explain ${word(reason.code)}` 
 function stopped(stage, say) {
   const groups = new Map();
   for (const task of stage.tasks.filter((one) => one.state === "stopped")) {
-    if (task.reason === null && stage.tasks.every((one) => one.state === "stopped")) continue;
     const code = task.reason?.code ?? "";
     groups.set(code, [...(groups.get(code) ?? []), task]);
   }
@@ -69,7 +70,7 @@ function stopped(stage, say) {
     const who = those(stage, tasks);
     const waiting = stage.tasks.length > tasks.length ? "The other partitions go on." : "";
     const message = tasks[0].reason?.message ?? "It gave no reason.";
-    const what = codeOf(`${who} ${tasks.length === 1 ? "has" : "have"} stopped`, tasks[0].reason);
+    const what = codeOf(`${who} ${verb(stage, tasks, "has", "have")} stopped`, tasks[0].reason);
     say("bad", 90 + tasks.length / 1000, what, message, {
       type: explain(tasks[0].reason),
       also: `Nothing is lost: the input waits. ${waiting}`.trim(),
@@ -80,23 +81,27 @@ function stopped(stage, say) {
 
 /** The name of tasks: the stage if all of it is meant, else with the partition. */
 function those(stage, tasks) {
-  if (stage.tasks.length === 1) return stage.name;
+  if (stage.tasks.length === tasks.length) return stage.name;
   if (tasks.length === 1) return `${stage.name}/${tasks[0].partition}`;
   return `${tasks.length} of ${several(stage.tasks.length, "task")} of ${stage.name}`;
 }
 
+/** The verb that goes with that name. */
+const verb = (stage, tasks, one, many) =>
+  tasks.length === 1 || tasks.length === stage.tasks.length ? one : many;
+
 function unsettled(stage, status, say) {
-  const waiting = stage.tasks.filter((task) => task.state === "waiting" && task.reason !== null);
-  if (waiting.length > 0) {
-    const reason = waiting[0].reason;
-    say("warn", 60, codeOf(`${those(stage, waiting)} failed and will be tried again`, reason),
+  const failing = stage.tasks.filter((task) => task.state === "failing");
+  if (failing.length > 0) {
+    const reason = failing[0].reason;
+    say("warn", 60, codeOf(`${those(stage, failing)} failed and will be tried again`, reason),
       reason.message, { type: explain(reason), at: `stage-${stage.name}` });
   }
   const recovering = stage.tasks.filter((task) => task.state === "recovering");
   if (recovering.length > 0 && status.state !== "starting") {
     const why = "The state is restored and what came since is replayed; nothing is sent twice.";
-    const verb = recovering.length === 1 ? "recovers" : "recover";
-    say("note", 25, `${those(stage, recovering)} ${verb}`, why, { at: `stage-${stage.name}` });
+    const recovers = verb(stage, recovering, "recovers", "recover");
+    say("note", 25, `${those(stage, recovering)} ${recovers}`, why, { at: `stage-${stage.name}` });
   }
 }
 
@@ -104,7 +109,7 @@ function lag(stage, history, say) {
   const waits = most([stage.tasks.reduce((sum, task) => sum + (task.lag_records ?? NaN), 0)]);
   if (waits === null || waits < 500) return;
   // Where a task does not run, that is what is wrong; its input waits because of it.
-  if (stage.tasks.some((task) => task.state !== "running")) return;
+  if (!stage.tasks.every((task) => isWell(task.state))) return;
   const rise = history.rise(`stage:${stage.name}:lag`, MINUTE);
   const into = history.rate(`stage:${stage.name}:in`, MINUTE);
   const at = `stage-${stage.name}`;
@@ -131,7 +136,9 @@ function withheld(stage, history, say) {
     return grown && grown.ms >= 5_000 ? grown.by / (grown.ms / 1000) : null;
   });
   const worstShare = most(shares);
-  if (worstShare === null || worstShare < 0.5) return;
+  const waits = stage.tasks.some((task) => task.lag_records > 0);
+  // A stage at full speed also waits for its commits; that alone is no trouble.
+  if (worstShare === null || !waits || worstShare < (stage.sink ? 0.5 : 0.9)) return;
   const who = stage.sink ? `The receiver of ${stage.name} is slow` : `${stage.name} is held back`;
   say("warn", 55, who, `Its input waited for credit ${share(Math.min(1, worstShare))} of the time.`,
     { at: `stage-${stage.name}` });
@@ -149,10 +156,10 @@ function checkpoints(stage, status, history, say) {
   }
   const up = status.now_ms - status.started_ms;
   const none = stage.tasks.filter(
-    (task) => task.checkpoint === null && task.state === "running" && goesOn(task),
+    (task) => task.checkpoint === null && isWell(task.state) && goesOn(task),
   );
   if (none.length > 0 && up > 2 * MINUTE) {
-    say("warn", 51, `${those(stage, none)} has no checkpoint yet`,
+    say("warn", 51, `${those(stage, none)} ${verb(stage, none, "has", "have")} no checkpoint yet`,
       `The host has run for ${span(up / 1000)}.`, { at: `stage-${stage.name}` });
   }
 }
@@ -210,7 +217,7 @@ export function kinds(status, history) {
       ? { dead: kind.count - recent.by, all: input.total - (into ?? 0) * (recent.ms / 1000) }
       : null;
     let usual = null;
-    if (into !== null && earlier && earlier.all >= 1000) {
+    if (into > 0 && earlier && earlier.all >= 1000) {
       usual = (Math.max(0, earlier.dead) / earlier.all) * into * 60;
     }
     const above = usual !== null && now !== null ? (usual > 0 ? now / usual : now > 0 ? Infinity : 0) : null;
@@ -262,8 +269,8 @@ function spike(kind, status, say) {
 }
 
 function letterBounds(status, say) {
-  const { total, records_max: recordsMax, bytes, bytes_max: bytesMax } = status.dead_letters;
-  const used = most([recordsMax > 0 ? total / recordsMax : null, bytesMax > 0 ? bytes / bytesMax : null]);
+  const { records, records_max: recordsMax, bytes, bytes_max: bytesMax } = status.dead_letters;
+  const used = most([recordsMax > 0 ? records / recordsMax : null, bytesMax > 0 ? bytes / bytesMax : null]);
   if (used === null || used < 0.8) return;
   const full = used >= 1;
   say(full ? "bad" : "warn", full ? 88 : 56,

@@ -4,16 +4,19 @@
 import { ago, clock, moment, rate } from "./format.js";
 import { h } from "./dom.js";
 
+const DISC = "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9z";
 const SHAPES = {
-  running: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9z",
-  starting: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9zM6 3.5a2.5 2.5 0 1 0 0 5a2.5 2.5 0 1 0 0-5z",
-  recovering: "M6 1.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9zM6 3.2v5.6a2.8 2.8 0 0 0 0-5.6z",
-  waiting: "M6 1L11.5 10.8H.5z",
+  running: DISC,
+  waiting: `${DISC}M6 3.2a2.8 2.8 0 1 0 0 5.6a2.8 2.8 0 1 0 0-5.6z`,
+  starting: `${DISC}M6 3.2v5.6a2.8 2.8 0 0 0 0-5.6z`,
+  recovering: `${DISC}M6 3.2v5.6a2.8 2.8 0 0 0 0-5.6z`,
+  failing: "M6 1L11.5 10.8H.5z",
   stopped: "M1.6 1.6h8.8v8.8H1.6z",
+  ended: "M1.5 4.8h9v2.4h-9z",
 };
 
 /** What each level of a problem looks like. */
-const LEVELS = { bad: "stopped", warn: "waiting", note: "starting", good: "running" };
+const LEVELS = { bad: "stopped", warn: "failing", note: "starting", good: "running" };
 
 const shape = (name, title, more) =>
   h("svg", { class: `sign ${name}`, viewBox: "0 0 12 12", width: 12, height: 12,

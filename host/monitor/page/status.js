@@ -13,7 +13,7 @@ export function normalise(sent) {
     ...sent,
     pipeline: String(sent.pipeline ?? ""),
     file: sent.file ?? `${sent.pipeline}.toml`,
-    sources: list(sent.sources).map((one) => ({ ...one, reason: reason(one.reason) })),
+    sources: list(sent.sources).map(told),
     topics: list(sent.topics).map((one) => ({ ...one, partitions: list(one.partitions) })),
     stages: sent.stages.map(stage),
     edges: list(sent.edges),
@@ -31,14 +31,25 @@ function stage(one) {
     outputs: list(one.outputs),
     operators: list(one.operators),
     tasks: list(one.tasks).map((task) => ({
-      ...task,
+      ...told(task),
       records: object(task.records),
       credit: object(task.credit),
       guest: object(task.guest),
       checkpoint: task.checkpoint ?? null,
-      reason: reason(task.reason),
     })),
   };
+}
+
+/**
+ * A task or source with its state in one word more than the host has: one that recovers after a
+ * failure is `failing`, one that stopped for no reason has `ended`.
+ */
+function told(one) {
+  const why = reason(one.reason);
+  let state = String(one.state ?? "starting");
+  if (state === "recovering" && why !== null) state = "failing";
+  if (state === "stopped" && why === null) state = "ended";
+  return { ...one, state, reason: why };
 }
 
 /** A reason is told with a code or as a sentence. */
@@ -48,8 +59,17 @@ function reason(told) {
   return { code: told.code ?? null, message: told.message ?? "" };
 }
 
-/** States from worst to best. */
-export const STATES = ["stopped", "waiting", "recovering", "starting", "running"];
+/** States from worst to best; `waiting` is at the end of its input, and well. */
+export const STATES = ["stopped", "failing", "recovering", "starting", "ended", "running", "waiting"];
+
+/** Whether a state is as it should be. */
+export const isWell = (state) => ["running", "waiting", "ended"].includes(state);
+
+/** How many are in which state, worst first: `1 stopped, 3 running`. */
+export function said(tasks) {
+  const parts = STATES.map((state) => [tasks.filter((task) => task.state === state).length, state]);
+  return parts.filter(([some]) => some > 0).map(([some, state]) => `${some} ${state}`).join(", ") || "starting";
+}
 
 /** The worst state among tasks, and how many of them are in it. */
 export function worst(tasks) {

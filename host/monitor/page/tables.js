@@ -4,7 +4,7 @@
 import { h } from "./dom.js";
 import { bytes, count, line, rate, share, span, visible } from "./format.js";
 import { spark, stateSign } from "./signs.js";
-import { STATES, most, sum, worst } from "./status.js";
+import { STATES, isWell, most, said, sum, worst } from "./status.js";
 
 /** So many running tasks of a stage are shown without being asked for, and in how little room none. */
 const SHOWN_MAX = 8;
@@ -22,7 +22,7 @@ export function stages(status, history, spiking) {
     const name = `stage:${stage.name}`;
     const per = (what) => history.rate(`${name}:${what}`);
     const total = (what) => sum(tasks.map((task) => task.records[what]));
-    const { state, count: those } = worst(tasks);
+    const { state } = worst(tasks);
     const lag = sum(tasks.map((task) => task.lag_records));
     const checkpoints = tasks.map((task) => task.checkpoint).filter(Boolean);
     const chain = stage.operators.map((one) => one.name);
@@ -31,7 +31,7 @@ export function stages(status, history, spiking) {
         h("span", { class: "named" }, stateSign(state), h("b", null, stage.name)),
         h("small", { title: stage.operators.map((one) => `${one.name} = ${one.plugin} ${one.version}`).join("\n") },
           stage.sink ? `sink · ${stage.sink}` : chain.join(" → "))),
-      cell("tasks", { class: "said" }, tasks.length === those ? `${those} ${state}` : `${those} of ${tasks.length} ${state}`),
+      cell("tasks", { class: "said" }, said(tasks)),
       cell("in", { class: "number sparked" }, spark(history.rates(`${name}:in`), { what: `${stage.name}, records in` }),
         h("span", { title: `${count(total("in"))} in all` }, rate(per("in")))),
       cell("out", { class: "number", title: `${count(total("out"))} in all` }, rate(per("out"))),
@@ -77,7 +77,7 @@ export function tasks(status, history, opened, width) {
     const order = [...stage.tasks].sort((one, two) =>
       STATES.indexOf(one.state) - STATES.indexOf(two.state) || one.partition - two.partition);
     const all = opened.has(stage.name) || stage.tasks.length <= shownMax;
-    const shown = all ? order : order.filter((task) => task.state !== "running").slice(0, 32);
+    const shown = all ? order : order.filter((task) => !isWell(task.state)).slice(0, 32);
     const more = stage.tasks.length > shownMax && h("button", { type: "button", "data-do": "tasks", "data-what": stage.name,
       "aria-expanded": String(opened.has(stage.name)) },
     opened.has(stage.name) ? "fewer" : `all ${stage.tasks.length}`);
@@ -102,8 +102,7 @@ export function tasks(status, history, opened, width) {
 
 /** A small sign for each task of a stage. */
 const strip = (stage) => h("span", { class: "strip", role: "img",
-  "aria-label": STATES.map((state) => [state, stage.tasks.filter((task) => task.state === state).length])
-    .filter(([, some]) => some > 0).map(([state, some]) => `${some} ${state}`).join(", ") },
+  "aria-label": said(stage.tasks) },
 [...stage.tasks].sort((one, two) => one.partition - two.partition)
   .map((task) => h("span", { key: String(task.partition), title: `${stage.name}/${task.partition}: ${task.state}` },
     stateSign(task.state))));
@@ -113,7 +112,7 @@ function row(stage, task, status, history) {
   const held = history.growth(`${name}:withheld`, 10_000);
   const heldShare = held ? Math.min(1, held.by / (held.ms / 1000)) : null;
   const { checkpoint, credit, reason } = task;
-  const why = reason && [reason.code && h("code", null, line(reason.code, 60)), reason.code && " ",
+  const why = reason && [isWell(task.state) && h("span", { class: "quiet" }, "its last failure: "), reason.code && h("code", null, line(reason.code, 60)), reason.code && " ",
     h("span", null, visible(String(reason.message).slice(0, 1000)))];
   return [
     h("tr", { role: "row", key: `${task.partition}`, class: `state-${task.state}${why ? " explained" : ""}` },

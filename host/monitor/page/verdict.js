@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { bytes, count, line, rate, several, share, span, visible } from "./format.js";
 import { command } from "./letters.js";
 import { levelSign, spark, whenClock } from "./signs.js";
-import { most, sum } from "./status.js";
+import { most, said, sum } from "./status.js";
 
 const SHOWN_MAX = 8;
 
@@ -44,13 +44,12 @@ const details = (problem) => [
 /** What speaks for it. */
 function well(status) {
   const tasks = status.stages.flatMap((stage) => stage.tasks);
-  const running = tasks.filter((task) => task.state === "running").length;
-  const parts = [running === tasks.length ? `${several(running, "task")} run` : `${running} of ${several(tasks.length, "task")} run`];
+  const parts = [`Tasks: ${said(tasks)}`];
   const age = most(tasks.map((task) => task.checkpoint?.age_seconds));
   const lag = sum(tasks.map((task) => task.lag_records));
   if (lag !== null) parts.push(lag === 0 ? "nothing waits" : `${several(lag, "record")} wait`);
   if (age !== null) parts.push(`the oldest checkpoint is ${span(Math.floor(age))} old`);
-  return `${parts.join(", ")}.`;
+  return `${parts.join("; ")}.`;
 }
 
 /** The headline while the host does not answer. */

@@ -24,13 +24,16 @@ impl Worker<'_, '_> {
             if due {
                 // One commit in flight; a second one waits for it.
                 let must_wait = self.credit.is_spent() || task.waiting().0 >= UNCOMMITTED_BYTES_MAX;
-                self.poll_commit(must_wait)?;
+                match must_wait {
+                    true => self.wait_for_credit()?,
+                    false => self.poll_commit(false)?,
+                }
                 if self.commit.is_none() {
                     self.begin_commit()?;
                 }
             }
         } else if self.credit.is_spent() {
-            self.poll_commit(true)?;
+            self.wait_for_credit()?;
         }
         if did && self.checkpoint_is_due(now) {
             self.take_checkpoint()?;
@@ -75,9 +78,13 @@ impl Worker<'_, '_> {
         self.credit.give_back(in_flight.taken.0, in_flight.taken.1);
         self.committed = in_flight.commit;
         let (progress, counters) = (self.committed.progress, self.committed.counters.clone());
+        let (watermark, records) = (self.watermark(), self.in_flight());
+        self.life.board.meter.committed();
         self.life.board.tell(|standing| {
             standing.committed = progress;
             standing.counters = counters;
+            standing.watermark = watermark;
+            standing.in_flight = records;
         });
         let rules = &self.life.context.pipeline.dead_letters;
         if in_flight.letters > 0 && rules.at_max == AtMax::DropOldest {
@@ -85,6 +92,14 @@ impl Worker<'_, '_> {
             while self.life.context.transport.drop_oldest(&rules.topic, max)?.more {}
         }
         Ok(())
+    }
+
+    /// Takes nothing until the commit in flight is durable.
+    pub(super) fn wait_for_credit(&mut self) -> Result<(), Error> {
+        self.life.board.meter.withheld.start();
+        let outcome = self.poll_commit(true);
+        self.life.board.meter.withheld.stop();
+        outcome
     }
 
     /// Commits all that is finished and waits until it is durable.

@@ -18,9 +18,10 @@ impl Worker<'_, '_> {
         let name = name.unwrap_or_default();
         let (kind, text) = (call.failure.kind(), call.failure.message().to_owned());
         tracing::warn!(
-            task = %self.life.id, operator = %name, kind, position = call.position,
+            task = %self.life.id, stage = %self.life.id.stage, operator = %name, kind, position = call.position,
             alone = call.alone, error = %text, "guest call failed"
         );
+        self.life.board.meter.operator(&name).failed(&call.failure);
         self.poll_commit(true)?;
         self.poll_checkpoint(true)?;
         let limit = matches!(call.failure, Failure::Timeout(_) | Failure::Memory(_));
@@ -101,6 +102,13 @@ impl Worker<'_, '_> {
 
     /// The replay is over: limits are verdicts again.
     pub(super) fn end_replay(&mut self) {
+        if !self.told_running && !self.it.task.is_replaying() {
+            self.told_running = true;
+            self.life.board.tell(|standing| {
+                standing.running = true;
+                standing.failure = None;
+            });
+        }
         if self.life.patience > 1 && !self.it.task.is_quiet() {
             self.life.patience = 1;
             self.it.guests.iter_mut().for_each(|guest| guest.be_strict());

@@ -101,7 +101,10 @@ export function letter(one, status, asItCame) {
     h("ul", { class: "commands" },
       h("li", null, h("span", null, "everything about it"), command(`pawl dlq show -p ${file} ${word(id)}`)),
       h("li", null, h("span", null, "its payload, byte for byte"), command(`pawl dlq show -p ${file} ${word(id)} --payload`)),
-      h("li", null, h("span", null, "what this kind means"), command(`pawl explain ${word(one.kind)}`))),
+      h("li", null, h("span", null, "would it succeed now? (sends nothing)"),
+        command(`pawl dlq replay -p ${file} --id=${word(id)} --dry-run`)),
+      h("li", null, h("span", null, "all of this kind, over time"),
+        command(`pawl dlq stats -p ${file} --kind=${word(one.kind)}`))),
   ];
 }
 

@@ -6,7 +6,7 @@ import { isWell, most, said } from "./status.js";
 
 const MINUTE = 60_000;
 
-/** Everything that is wrong: `{rank, level, what, why, type, at}`, worst first. */
+/** Everything that is wrong: `{rank, level, what, why, type, book, at}`, worst first; `book` is a runbook. */
 export function problems(status, history, byKind) {
   const found = [];
   const say = (level, rank, what, why, more = {}) => found.push({ level, rank, what, why, ...more });
@@ -40,7 +40,7 @@ function hostState(status, say) {
   } else if (status.ready === false && !some(tasks, ["stopped", "failing"]) && !some(status.sources, ["stopped", "failing"])) {
     const level = up > 60 ? "warn" : "note";
     const why = `Tasks: ${said(tasks)}.`;
-    say(level, level === "warn" ? 65 : 20, "The host is not ready", why);
+    say(level, level === "warn" ? 65 : 20, "The host is not ready", why, { book: "PawlTaskNotRunning" });
   }
 }
 
@@ -52,7 +52,7 @@ function sourceState(source, say) {
   const does = bad ? "has stopped" : source.state === "failing" ? "failed and will be tried again" : "has trouble";
   const what = `The source ${source.name} ${does}`;
   say(bad ? "bad" : "warn", bad ? 85 : 50, codeOf(what, source.reason), source.reason.message, {
-    type: explain(source.reason),
+    type: explain(source.reason), book: bad ? "PawlSourceStopped" : null,
   });
 }
 
@@ -74,6 +74,7 @@ function stopped(stage, say) {
     say("bad", 90 + tasks.length / 1000, what, message, {
       type: explain(tasks[0].reason),
       also: `Nothing is lost: the input waits. ${waiting}`.trim(),
+      book: "PawlTaskStopped",
       at: `stage-${stage.name}`,
     });
   }
@@ -95,7 +96,7 @@ function unsettled(stage, status, say) {
   if (failing.length > 0) {
     const reason = failing[0].reason;
     say("warn", 60, codeOf(`${those(stage, failing)} failed and will be tried again`, reason),
-      reason.message, { type: explain(reason), at: `stage-${stage.name}` });
+      reason.message, { type: explain(reason), book: "PawlTaskRestarts", at: `stage-${stage.name}` });
   }
   const recovering = stage.tasks.filter((task) => task.state === "recovering");
   if (recovering.length > 0 && status.state !== "starting") {
@@ -119,11 +120,11 @@ function lag(stage, history, say) {
   const records = several(waits, "record");
   if (into === 0) {
     say("bad", 80, `${stage.name} stands still`,
-      `${records} wait, and none has been taken for ${span(rise.ms / 1000)}.`, { at });
+      `${records} wait, and none has been taken for ${span(rise.ms / 1000)}.`, { at, book: "PawlNoProgress" });
   } else if (grows > 0.01 * into && left > 5) {
     const level = left > 300 ? "bad" : "warn";
     say(level, level === "bad" ? 78 : 58, `${stage.name} falls behind`,
-      `${records} wait, ${rate(grows)} more than it can take at ${rate(into)}.`, { at });
+      `${records} wait, ${rate(grows)} more than it can take at ${rate(into)}.`, { at, book: "PawlLagGrowing" });
   } else if (grows < 0 && left > 5) {
     say("note", 15, `${stage.name} catches up`,
       `${records} wait, done in about ${span(waits / -grows)}.`, { at });
@@ -141,18 +142,19 @@ function withheld(stage, history, say) {
   if (worstShare === null || !waits || worstShare < (stage.sink ? 0.5 : 0.9)) return;
   const who = stage.sink ? `The receiver of ${stage.name} is slow` : `${stage.name} is held back`;
   say("warn", 55, who, `Its input waited for credit ${share(Math.min(1, worstShare))} of the time.`,
-    { at: `stage-${stage.name}` });
+    { at: `stage-${stage.name}`, book: "PawlCreditWithheld" });
 }
 
 function checkpoints(stage, status, history, say) {
   const goesOn = (task) =>
     (history.growth(`task:${stage.name}/${task.partition}:in`, MINUTE)?.by ?? 0) > 0;
-  const old = stage.tasks.filter((task) => (task.checkpoint?.age_seconds ?? 0) > 120 && goesOn(task));
+  const old = stage.tasks.filter((task) => (task.checkpoint?.age_seconds ?? 0) > 300 && goesOn(task));
   if (old.length > 0) {
     const age = most(old.map((task) => task.checkpoint.age_seconds));
     say(age > 900 ? "bad" : "warn", age > 900 ? 75 : 52,
       `The last checkpoint of ${those(stage, old)} is ${span(age)} old`,
-      "Records go on, but a restart has to replay all of them since.", { at: `stage-${stage.name}` });
+      "Records go on, but a restart has to replay all of them since.",
+      { at: `stage-${stage.name}`, book: "PawlCheckpointOld" });
   }
   const up = status.now_ms - status.started_ms;
   const none = stage.tasks.filter(
@@ -167,13 +169,16 @@ function checkpoints(stage, status, history, say) {
 function restarts(stage, history, say) {
   const grown = (task, what) =>
     history.growth(`task:${stage.name}/${task.partition}:${what}`, 5 * MINUTE)?.by ?? 0;
-  const again = stage.tasks.filter((task) => grown(task, "restarts") > 0);
+  const all = (what) => stage.tasks.reduce((sum, task) => sum + grown(task, what), 0);
+  const again = stage.tasks.filter((task) => grown(task, "restarts") > 0 && isWell(task.state));
+  const at = `stage-${stage.name}`;
   if (again.length > 0) {
-    const total = again.reduce((sum, task) => sum + grown(task, "restarts"), 0);
-    const traps = again.reduce((sum, task) => sum + grown(task, "traps"), 0);
-    const why = traps > 0 ? `${several(traps, "trap")} in its operators.` : "";
-    say("warn", 50, `${those(stage, again)} restarted ${several(total, "time")} since you look`, why,
-      { at: `stage-${stage.name}` });
+    say("warn", 50, `${those(stage, again)} failed and ${verb(stage, again, "was", "were")} started again`,
+      `${several(all("restarts"), "time")} in the last five minutes.`, { at, book: "PawlTaskRestarts" });
+  } else if (all("traps") >= 20) {
+    say("warn", 49, `Operators of ${stage.name} fail often`,
+      `${several(all("traps"), "call")} in the last five minutes; each costs a restore and a replay.`,
+      { at, book: "PawlGuestFailures" });
   }
 }
 
@@ -194,7 +199,7 @@ function time(stage, history, say) {
   if (stands.length > 0) {
     say("warn", 53, `Event time of ${those(stage, stands)} stands still`,
       "Records come in, but its watermark has not moved for a minute; no window closes.",
-      { at: `stage-${stage.name}` });
+      { at: `stage-${stage.name}`, book: "PawlWatermarkStuck" });
   }
 }
 
@@ -265,7 +270,8 @@ function spike(kind, status, say) {
   const of = kind.share !== null ? ` (${share(kind.share)} of its input)` : "";
   say(bad ? "bad" : "warn", (bad ? 82 : 57) + Math.min(1, kind.now / 1e6),
     what, `${count(Math.round(kind.now))} in a minute${of}${usual}.`,
-    { type: `pawl dlq stats -p ${word(status.file)}`, at: "dead" });
+    { type: `pawl dlq stats -p ${word(status.file)} --kind=${word(kind.kind)}`, at: "dead",
+      book: "PawlDeadLettersSpike" });
 }
 
 function letterBounds(status, say) {
@@ -276,5 +282,5 @@ function letterBounds(status, say) {
   say(full ? "bad" : "warn", full ? 88 : 56,
     full ? "The dead-letter topic is full" : `The dead-letter topic is ${share(used)} full`,
     "When it is full, tasks stop rather than lose a record, unless the pipeline file says otherwise.",
-    { type: "pawl explain dead-letters-full", at: "dead" });
+    { type: "pawl explain dead-letters-full", at: "dead", book: "PawlDeadLettersNearBound" });
 }

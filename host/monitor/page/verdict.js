@@ -37,8 +37,10 @@ const item = (problem) => h("li", { key: problem.what, class: problem.level }, l
 
 const details = (problem) => [
   problem.why && h("p", { class: "why" }, h("bdi", null, visible(String(problem.why).slice(0, 600)))),
-  (problem.also || problem.type) && h("p", { class: "also" }, problem.also && h("span", null, problem.also),
-    problem.type && command(problem.type)),
+  (problem.also || problem.type || problem.book) && h("p", { class: "also" },
+    problem.also && h("span", null, problem.also),
+    problem.type && command(problem.type),
+    problem.book && h("span", { class: "book" }, `runbook ${problem.book}`)),
 ];
 
 /** What speaks for it. */
@@ -61,7 +63,8 @@ export function gone(since, lost, known) {
     h("p", { class: "why" }, `For ${span(Math.floor((Date.now() - since) / 1000))}: ${lost}.`),
     h("p", { class: "also" }, h("span", null, known
       ? "What stands below is how it was then. This page asks again every second and goes on by itself."
-      : "This page asks again every second."))));
+      : "This page asks again every second."),
+    h("span", { class: "book" }, "runbook PawlDown"))));
 }
 
 /** The few numbers of the whole. */

@@ -57,8 +57,7 @@ impl Browser {
             }
         });
         let (session, events) = (String::new(), Vec::new());
-        let mut browser =
-            Self { child, commands, messages, session, number: 0, events, profile };
+        let mut browser = Self { child, commands, messages, session, number: 0, events, profile };
         browser.attach();
         Some(browser)
     }
@@ -123,7 +122,10 @@ impl Browser {
         self.wait("the page before is gone", "location.href === 'about:blank'");
         self.events.clear();
         self.call("Page.navigate", json!({ "url": url }));
-        self.wait("the page", "location.href !== 'about:blank' && document.readyState === 'complete'");
+        self.wait(
+            "the page",
+            "location.href !== 'about:blank' && document.readyState === 'complete'",
+        );
     }
 
     /// The value of an expression.
@@ -242,8 +244,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // At the end of its pipe it ends by itself, and its helpers with it.
         self.commands = None;
-        let ended =
-            within(Duration::from_secs(5), || self.child.try_wait().ok().flatten());
+        let ended = within(Duration::from_secs(5), || self.child.try_wait().ok().flatten());
         if ended.is_none() {
             drop(self.child.kill());
             drop(self.child.wait());

@@ -51,6 +51,7 @@ fn what_is_wrong_stands_on_top_worst_first_with_what_to_type() {
     let lead = browser.says("#verdict .lead");
     assert!(lead.contains("ten times 1,000 ms") && lead.contains("Nothing is lost"), "{lead}");
     assert!(lead.contains("pawl explain replay-limit"), "{lead}");
+    assert!(lead.contains("runbook PawlTaskStopped"), "{lead}");
     for sentence in [
         "The source drop has stopped: file-shrunk",
         "as many records as usual: bad-json",
@@ -91,7 +92,8 @@ fn a_click_on_a_dead_letter_opens_it_with_its_payload_and_the_commands() {
         "observations, partition 2, offset 44888281192",
         "pawl dlq show -p conjunctions.toml 00000000000000000000000000000001",
         "pawl dlq show -p conjunctions.toml 00000000000000000000000000000001 --payload",
-        "pawl explain bad-json",
+        "pawl dlq replay -p conjunctions.toml --id=00000000000000000000000000000001 --dry-run",
+        "pawl dlq stats -p conjunctions.toml --kind=bad-json",
         "UTC",
     ] {
         assert!(letter.contains(text), "`{text}` is not in {letter}");
@@ -131,12 +133,13 @@ fn what_strangers_wrote_is_shown_as_text_and_never_run() {
             1 => "<img src=x onerror='window.harmed=2'>",
             2 => "turned ⟨U+202E⟩gnp.exe⟨U+202C⟩ ⟨U+0000⟩ ⟨U+0007⟩",
             3 => "only its beginning is shown",
-            4 => "pawl explain bad-json",
+            4 => "� stands for bytes that are none",
             _ => "مرحبا بالعالم",
         };
         assert!(letter.contains(shown), "`{shown}` is not in {letter}");
         if at == 4 {
             assert!(letter.contains("toml' ''\\''; reboot #' --payload"), "{letter}");
+            assert!(letter.contains("--id=''\\''; reboot #' --dry-run"), "{letter}");
         }
         let wide = browser.eval("document.querySelector('#letter').scrollWidth");
         let room = browser.eval("document.querySelector('#letter').clientWidth");
@@ -144,7 +147,8 @@ fn what_strangers_wrote_is_shown_as_text_and_never_run() {
         browser.press("Escape");
         browser.wait("its end", "!document.querySelector('#letter').open");
     }
-    let made = "document.querySelectorAll('main script, main img, header img, dialog script').length";
+    let made =
+        "document.querySelectorAll('main script, main img, header img, dialog script').length";
     assert_eq!(browser.eval(made), 0);
     assert_eq!(browser.eval("window.harmed === undefined"), true);
     is_clean(&mut browser, &host.url());
@@ -185,7 +189,8 @@ fn of_sixty_four_tasks_those_in_trouble_are_seen_and_all_on_request() {
     assert!(tasks.contains("correlate/3") && tasks.contains("correlate/40"), "{tasks}");
     assert!(!tasks.contains("correlate/4\t"), "{tasks}");
     browser.click("#tasks [data-what=correlate]");
-    browser.wait("all of them", "document.querySelector('#tasks').innerText.includes('correlate/63')");
+    browser
+        .wait("all of them", "document.querySelector('#tasks').innerText.includes('correlate/63')");
     is_clean(&mut browser, &host.url());
 }
 
@@ -215,4 +220,20 @@ fn a_host_that_does_not_answer_is_told_since_when_and_the_page_goes_on_by_itself
     assert_eq!(browser.eval(dimmed), false);
     let told = browser.says("#foot");
     assert!(told.contains("This device's clock is"), "the clocks differ by years: {told}");
+}
+
+#[test]
+fn each_runbook_that_the_page_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut named = std::collections::BTreeSet::new();
+    for file in ["problems.js", "verdict.js"] {
+        let text = std::fs::read_to_string(root.join("host/monitor/page").join(file)).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        named.extend(words.filter(|word| word.starts_with("Pawl") && word.len() > 4).map(str::to_owned));
+    }
+    assert!(named.len() > 8, "{named:?}");
+    for name in named {
+        let book = root.join(format!("docs/operations/runbooks/{name}.md"));
+        assert!(book.is_file(), "{}", book.display());
+    }
 }

@@ -48,9 +48,19 @@ enum Command {
     Checkpoint(checkpoint::Command),
 }
 
+impl Command {
+    /// How the command line says that logs are written.
+    fn log_format(&self) -> Option<log::Format> {
+        match self {
+            Command::Run(arguments) => arguments.log_format,
+            _ => None,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match log::start().and_then(|()| dispatch(&arguments.command)) {
+    match log::start(arguments.command.log_format()).and_then(|()| dispatch(&arguments.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::end(&error),
     }

@@ -39,6 +39,9 @@ pub struct Arguments {
     /// unless the network is yours
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// How logs are written on stderr; else as PAWL_LOG_FORMAT says, else as text
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<crate::log::Format>,
     #[command(flatten)]
     overrides: Overrides,
 }

@@ -3,7 +3,7 @@
 //!
 //! In order of the data's way: `status` is the shape of what is known, `text` renders metrics,
 //! `view` holds the newest of both, `server` gives them out by the rules of `answer`, over no more
-//! `connections` than a bound, with the files of `page`.
+//! `connections` than a bound, with the files of `page`. `spans` sends traces, where that is wanted.
 //!
 //! It knows nothing of tasks and asks nobody: whoever runs the service puts views in. What a
 //! client does can cost a connection, never more.
@@ -15,6 +15,8 @@ mod page;
 mod answer;
 mod connections;
 mod server;
+
+pub mod spans;
 
 pub use bytes::Bytes;
 pub use server::{Error, Server};

@@ -97,7 +97,9 @@ fn records(facts: &Facts) -> Vec<Family> {
         let Some(counters) = task.counters() else { continue };
         let (stage, partition) = (&task.id.stage, task.id.partition.to_string());
         let operators = facts.pipeline.stage(stage).map_or(&[][..], |stage| &stage.operators);
-        for (operator, edge) in operators.iter().zip(&counters.edges) {
+        for (at, operator) in operators.iter().enumerate() {
+            // Before the first commit there is no entry, and nothing has come.
+            let edge = counters.edges.get(at).copied().unwrap_or_default();
             for (outcome, count) in [
                 ("absorbed", edge.absorbed),
                 ("dead-lettered", edge.dead_lettered),
@@ -344,6 +346,11 @@ fn sources(facts: &Facts) -> Vec<Family> {
         &["source", "topic"],
         "Records that a source made durable, its dead letters included. Durable.",
     );
+    let mut letters = Family::counter(
+        "pawl_source_dead_letters_total",
+        &["source"],
+        "Dead letters that a source wrote. Durable.",
+    );
     let mut state = Family::gauge(
         "pawl_source_state",
         &["source", "state"],
@@ -351,11 +358,14 @@ fn sources(facts: &Facts) -> Vec<Family> {
     );
     for source in &facts.sources {
         let name = &source.told.source.name;
-        let count = source.counters.as_ref().map(|counters| counters.records_in as f64);
+        let counters = source.counters.as_ref();
+        let count = counters.map(|counters| counters.records_in as f64);
         records.add_known(&[name, &source.told.source.topic], count);
+        let dead = counters.map(|counters| counters.dead_letters.values().sum::<u64>() as f64);
+        letters.add_known(&[name], dead);
         for one in TaskState::ALL {
             state.add(&[name, one.name()], f64::from(u8::from(source.state() == one)));
         }
     }
-    vec![records, state]
+    vec![records, letters, state]
 }

@@ -15,6 +15,7 @@ use crate::sources::SourceStanding;
 use facts::{Facts, Looker};
 use pawl_checkpoint::{RecoveryPath, Replication};
 use pawl_core::commit::TaskId;
+use pawl_monitor::spans::Spans;
 use pawl_monitor::status::{RunState, Status};
 use pawl_monitor::{Server, View, text};
 use pawl_pipeline::Pipeline;
@@ -48,6 +49,8 @@ pub(crate) struct Monitor {
     warned: AtomicBool,
     /// The last facts, for the end, when there is nobody left to ask.
     last: Mutex<Option<Facts>>,
+    /// Sends traces, if the environment asks for them.
+    spans: Option<Spans>,
     /// Kept: without it nothing is served.
     _server: Option<Server>,
 }
@@ -74,7 +77,12 @@ impl Monitor {
             let address = server.address();
             tracing::info!(%address, "serving metrics, health and the live page");
         }
+        let spans = Spans::from_environment(&pipeline.name).unwrap_or_else(|error| {
+            tracing::warn!(%error, "no traces are made: look at the variables OTEL_...");
+            None
+        });
         Ok(Arc::new(Self {
+            spans,
             started_ms: now_ms,
             shown,
             told: Mutex::default(),
@@ -112,6 +120,11 @@ impl Monitor {
         all.filter(|(one, _)| **one == path).for_each(|(_, count)| {
             count.fetch_add(1, Ordering::Relaxed);
         });
+    }
+
+    /// What sends traces, if anybody wants them.
+    pub fn spans(&self) -> Option<&Spans> {
+        self.spans.as_ref()
     }
 
     /// How often tasks recovered from where.

@@ -1,7 +1,7 @@
 //! When a commit is due, what must hold before it, and what follows once it is durable. One commit
 //! is in flight at most, and nothing of a step that failed is ever in one.
 
-use super::{InFlight, UNCOMMITTED_BYTES_MAX, Worker};
+use super::{Held, InFlight, UNCOMMITTED_BYTES_MAX, Worker};
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
 use pawl_core::commit::CommitBatch;
@@ -56,8 +56,10 @@ impl Worker<'_, '_> {
         let ticket = self.life.context.transport.submit(batch, now);
         crash::at(CrashPoint::CommitSubmitted);
         let taken = std::mem::take(&mut self.taken);
-        self.commit = Some(InFlight { ticket, commit, taken, letters });
-        self.commit_since_us = None;
+        let began_us = self.commit_since_us.take().unwrap_or(self.step_began_us);
+        let traces = std::mem::take(&mut self.traces);
+        let held = Held { began_us, traces, commit, taken, letters };
+        self.commit = Some(InFlight { ticket, held });
         self.life.board.tell(|standing| standing.quiescent = false);
         Ok(())
     }
@@ -74,9 +76,11 @@ impl Worker<'_, '_> {
             return Ok(());
         };
         outcome?;
+        let held = in_flight.held;
         crash::at(CrashPoint::CommitDurable);
-        self.credit.give_back(in_flight.taken.0, in_flight.taken.1);
-        self.committed = in_flight.commit;
+        self.credit.give_back(held.taken.0, held.taken.1);
+        self.tell_spans(&held);
+        self.committed = held.commit;
         let (progress, counters) = (self.committed.progress, self.committed.counters.clone());
         let (watermark, records) = (self.watermark(), self.in_flight());
         self.life.board.meter.committed();
@@ -87,7 +91,7 @@ impl Worker<'_, '_> {
             standing.in_flight = records;
         });
         let rules = &self.life.context.pipeline.dead_letters;
-        if in_flight.letters > 0 && rules.at_max == AtMax::DropOldest {
+        if held.letters > 0 && rules.at_max == AtMax::DropOldest {
             let max = Retained { records: rules.records_max, bytes: rules.bytes_max };
             while self.life.context.transport.drop_oldest(&rules.topic, max)?.more {}
         }

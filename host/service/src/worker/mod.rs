@@ -9,6 +9,7 @@ mod commits;
 mod decisions;
 mod failures;
 mod sending;
+mod spans;
 
 use crate::checkpointer::Done;
 use crate::crash::{self, CrashPoint};
@@ -72,10 +73,20 @@ pub(crate) struct Worker<'l, 'a> {
     attempted: Offset,
     /// It was told that the replay is over.
     told_running: bool,
+    /// Trace contexts of rows that are taken and not committed, where traces are made.
+    traces: Vec<String>,
 }
 
 struct InFlight {
     ticket: Ticket,
+    held: Held,
+}
+
+/// What a commit holds.
+struct Held {
+    /// When its first row was taken up.
+    began_us: u64,
+    traces: Vec<String>,
     commit: Commit,
     taken: (u64, u64),
     letters: u64,
@@ -115,6 +126,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             refused: false,
             attempted,
             told_running: false,
+            traces: Vec::new(),
         };
         let committed = worker.committed.clone();
         worker.life.board.tell(|standing| {
@@ -185,6 +197,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
             Ok(Step::Rows(rows)) => {
                 self.took(rows, replaying);
+                self.trace(position, rows, replaying);
                 if !replaying {
                     self.sent()?;
                 }

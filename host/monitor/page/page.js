@@ -19,6 +19,8 @@ let answers = 0;
 let lost = null;
 let lostSince = null;
 let heard = null;
+/** When the host's view of its tasks last moved on, by this page's own clock. */
+let moved = performance.now();
 /** The letter that is open, as it was when it was opened. */
 let open = null;
 let asItCame = false;
@@ -31,8 +33,8 @@ function draw() {
   document.documentElement.classList.toggle("away", away);
   at("live").className = away ? "live lost" : "live";
   const byKind = status ? kinds(status, history) : [];
-  const spiking = new Set(byKind.filter((kind) => kind.level !== null).map((kind) => kind.stage));
-  const list = status ? problems(status, history, byKind) : [];
+  const spiking = new Set(byKind.filter((kind) => ["bad", "warn"].includes(kind.level)).map((kind) => kind.stage));
+  const list = status ? problems(status, history, byKind, (performance.now() - moved) / 1000) : [];
   if (away) patch(at("verdict"), gone(lostSince, lost, status !== null));
   else if (status) patch(at("verdict"), verdict(list, status, answers > 1));
   title(list, away);
@@ -91,6 +93,7 @@ function title(list, away) {
 watch(
   (told) => {
     heard = Date.now();
+    if (told.now_ms !== status?.now_ms) moved = performance.now();
     status = told;
     answers += 1;
     lost = null;

@@ -7,10 +7,10 @@ import { isWell, most, said } from "./status.js";
 const MINUTE = 60_000;
 
 /** Everything that is wrong: `{rank, level, what, why, type, book, at}`, worst first; `book` is a runbook. */
-export function problems(status, history, byKind) {
+export function problems(status, history, byKind, staleSeconds = 0) {
   const found = [];
   const say = (level, rank, what, why, more = {}) => found.push({ level, rank, what, why, ...more });
-  hostState(status, say);
+  hostState(status, staleSeconds, say);
   for (const source of status.sources) sourceState(source, say);
   for (const stage of status.stages) {
     stopped(stage, say);
@@ -26,8 +26,15 @@ export function problems(status, history, byKind) {
   return found.sort((one, two) => two.rank - one.rank);
 }
 
-function hostState(status, say) {
-  const up = (status.now_ms - status.started_ms) / 1000;
+/** A host that answers, but with a view of its tasks that is older than that, is stuck. */
+const STALE_SECONDS = 15;
+
+function hostState(status, staleSeconds, say) {
+  const up = (status.now_ms - status.started_ms) / 1000 + staleSeconds;
+  if (staleSeconds > STALE_SECONDS && status.state !== "starting") {
+    say("bad", 95, `The host has not looked at its tasks for ${span(Math.floor(staleSeconds))}`,
+      "It answers, but what stands here is old.", { book: "PawlDown" });
+  }
   const tasks = status.stages.flatMap((stage) => stage.tasks);
   if (status.state === "starting") {
     const level = up > 60 ? "warn" : "note";
@@ -249,9 +256,13 @@ function fromLast(last, kind, now) {
   return { by: same.length, ms: Math.min(ms, MINUTE) };
 }
 
-/** Whether that is too many: few are never, else four times the usual is worth a look. */
+/**
+ * Whether that is too many: few are never, else four times the usual is worth a look. What never
+ * was before is infinitely above the usual: that alone is a note.
+ */
 function levelOf(now, above, part) {
   if (now === null || now < 10) return null;
+  if (above === Infinity) return part > 0.2 ? "bad" : part > 0.01 ? "warn" : "note";
   const many = above !== null ? above >= 4 : part > 0.05;
   if (!many) return null;
   return above >= 10 || part > 0.2 ? "bad" : "warn";
@@ -259,7 +270,7 @@ function levelOf(now, above, part) {
 
 function spike(kind, status, say) {
   if (kind.level === null) return;
-  const bad = kind.level === "bad";
+  const rank = { bad: 82, warn: 57, note: 24 }[kind.level];
   const who = kind.operator || kind.stage;
   const what = kind.above === Infinity
     ? `${who} refuses records for a new reason: ${kind.kind}`
@@ -268,7 +279,7 @@ function spike(kind, status, say) {
       : `${who} refuses ${share(kind.share)} of its records: ${kind.kind}`;
   const usual = kind.usual > 0 ? `, where ${kind.usual < 1 ? "less than one" : count(Math.round(kind.usual))} would be usual` : "";
   const of = kind.share !== null ? ` (${share(kind.share)} of its input)` : "";
-  say(bad ? "bad" : "warn", (bad ? 82 : 57) + Math.min(1, kind.now / 1e6),
+  say(kind.level, rank + Math.min(1, kind.now / 1e6),
     what, `${count(Math.round(kind.now))} in a minute${of}${usual}.`,
     { type: `pawl dlq stats -p ${word(status.file)} --kind=${word(kind.kind)}`, at: "dead",
       book: "PawlDeadLettersSpike" });

@@ -5,6 +5,7 @@
 mod browser;
 mod documents;
 mod looks;
+mod real;
 mod shown;
 mod stand_in;
 

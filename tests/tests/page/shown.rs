@@ -229,7 +229,9 @@ fn each_runbook_that_the_page_names_is_there() {
     for file in ["problems.js", "verdict.js"] {
         let text = std::fs::read_to_string(root.join("host/monitor/page").join(file)).unwrap();
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        named.extend(words.filter(|word| word.starts_with("Pawl") && word.len() > 4).map(str::to_owned));
+        named.extend(
+            words.filter(|word| word.starts_with("Pawl") && word.len() > 4).map(str::to_owned),
+        );
     }
     assert!(named.len() > 8, "{named:?}");
     for name in named {

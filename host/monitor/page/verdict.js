@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { bytes, count, line, rate, several, share, span, visible } from "./format.js";
 import { command } from "./letters.js";
 import { levelSign, spark, whenClock } from "./signs.js";
-import { most, said, sum } from "./status.js";
+import { isWell, most, said, sum } from "./status.js";
 
 const SHOWN_MAX = 8;
 
@@ -46,10 +46,13 @@ const details = (problem) => [
 /** What speaks for it. */
 function well(status) {
   const tasks = status.stages.flatMap((stage) => stage.tasks);
-  const parts = [`Tasks: ${said(tasks)}`];
+  const waiting = tasks.filter((task) => task.state === "waiting").length;
+  const parts = [waiting > 0 && waiting === tasks.length
+    ? `All ${several(waiting, "task")} stand at the end of their input`
+    : tasks.every((task) => isWell(task.state)) ? `${several(tasks.length, "task")} work` : `Tasks: ${said(tasks)}`];
   const age = most(tasks.map((task) => task.checkpoint?.age_seconds));
   const lag = sum(tasks.map((task) => task.lag_records));
-  if (lag !== null) parts.push(lag === 0 ? "nothing waits" : `${several(lag, "record")} wait`);
+  if (lag !== null) parts.push(lag === 0 ? "no record waits" : `${several(lag, "record")} wait`);
   if (age !== null) parts.push(`the oldest checkpoint is ${span(Math.floor(age))} old`);
   return `${parts.join("; ")}.`;
 }

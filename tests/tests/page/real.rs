@@ -99,13 +99,19 @@ fn the_page_shows_what_a_real_run_does_and_outlives_its_kill() {
 #[test]
 fn a_task_that_stops_is_the_headline_with_its_code_and_its_reason() {
     let Some(mut browser) = Browser::start() else { return };
-    let stopping = PIPELINE.replace("by-value", "snapshot-traps");
+    let stopping = PIPELINE
+        .replace("by-value", "snapshot-traps")
+        .replace("[commit]", "[checkpoint]\ninterval_ms = 50\n[commit]");
     let folder = Folder::new("page-stopped", &stopping);
-    folder.produce("in", &input::joined(&input::numbered(0, 100)));
     let (running, address) = start(&folder, "127.0.0.1:0");
     browser.look(1280, 900, "dark");
     browser.open(&format!("http://{address}/"));
-    browser.wait_for_headline("stopped: snapshot");
+    // A checkpoint is due while there is something to do.
+    let headline = "document.querySelector('#verdict h1').innerText.includes('stopped: snapshot')";
+    wait_for("the headline", LIMIT, || {
+        folder.produce("in", &input::joined(&input::numbered(0, 100)));
+        (browser.eval(headline) == true).then_some(())
+    });
     assert!(browser.says("#verdict").contains("pawl explain snapshot"));
     drop(running);
 }

@@ -38,7 +38,8 @@ const CONTRAST: &str = r"(() => {
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     const text = walker.currentNode.data.trim();
-    if (!text || !element.checkVisibility() || element.closest('.hidden, title, noscript')) continue;
+    if (!text || !element.checkVisibility()) continue;
+    if (element.closest('.hidden, title, noscript')) continue;
     const style = getComputedStyle(element);
     const isDrawn = element.namespaceURI.endsWith('svg');
     const under = ground(element);
@@ -191,7 +192,8 @@ fn every_control_has_a_name_and_nothing_moves_where_that_is_not_wanted() {
     open(&mut browser, &host);
     let nameless = browser.eval(
         "[...document.querySelectorAll('a, button, [role=img], [role=region], table, section')]\
-         .filter((one) => !['aria-label', 'aria-labelledby'].some((name) => one.getAttribute(name)) \
+         .filter((one) => \
+         !['aria-label', 'aria-labelledby'].some((name) => one.getAttribute(name)) \
          && !one.textContent.trim()).map((one) => one.outerHTML.slice(0, 200))",
     );
     assert_eq!(nameless, serde_json::json!([]));

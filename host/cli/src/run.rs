@@ -61,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         switch_at_checkpoint: arguments.switch_at_checkpoint,
         resume: arguments.resume,
         listen: arguments.listen,
+        file: Some(arguments.file.clone()),
     };
     let summary = pawl_service::run(&pipeline, &options, &stop)?;
     let mut out = Out::new();

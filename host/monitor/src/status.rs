@@ -11,6 +11,8 @@ pub struct Status {
     pub pawl: String,
     /// Name of the pipeline.
     pub pipeline: String,
+    /// Its file, as the run was given it.
+    pub file: Option<String>,
     /// Where the run stands.
     pub state: RunState,
     /// Every task runs or waits for its input, and every source does.

@@ -13,6 +13,7 @@ use pawl_pipeline::Pipeline;
 use pawl_transport::Transport;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How this run ends, and what a person allows it to do.
@@ -30,6 +31,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// Where metrics, health, status and the live page are served; port 0: any.
     pub listen: Option<SocketAddr>,
+    /// The pipeline file as it was named: shown, so that commands can be typed. Never read.
+    pub file: Option<PathBuf>,
 }
 
 /// What all tasks of a run share.

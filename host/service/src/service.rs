@@ -58,7 +58,7 @@ pub fn run_with_clock(
     clock: Arc<dyn Clock>,
 ) -> Result<Summary, Error> {
     let lock = Lock::acquire(&pipeline.data, clock.now_ms())?;
-    let monitor = Monitor::open(pipeline, options.listen, clock.now_ms())?;
+    let monitor = Monitor::open(pipeline, options, clock.now_ms())?;
     let plugins = Plugins::new(pipeline, true)?;
     let ready = check::ready(pipeline, &plugins)?;
     let transport: Arc<dyn Transport> = Arc::new(open_transport(pipeline, false)?);

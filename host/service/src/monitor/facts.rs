@@ -14,6 +14,7 @@ use pawl_monitor::status::{Letter, Operator, RunState, TaskState, Topic};
 use pawl_pipeline::{Pipeline, SourceKind};
 use pawl_transport::{Retained, Transport};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Whoever looked at the status within so many milliseconds wants to see the dead letters.
@@ -25,6 +26,8 @@ pub(super) struct Facts {
     pub state: RunState,
     pub now_ms: i64,
     pub started_ms: i64,
+    /// The pipeline file as it was named.
+    pub file: Option<PathBuf>,
     /// Upstream first.
     pub tasks: Vec<TaskFacts>,
     pub sources: Vec<SourceFacts>,
@@ -169,6 +172,7 @@ impl<'a> Looker<'a> {
             state,
             now_ms: context.clock.now_ms(),
             started_ms: context.monitor.started_ms,
+            file: context.options.file.clone(),
             tasks,
             sources: sources.into_iter().map(|told| source(transport, told)).collect(),
             operators: self.operators.clone(),

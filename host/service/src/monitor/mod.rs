@@ -8,7 +8,7 @@ mod families;
 mod letters;
 mod status;
 
-use crate::context::Context;
+use crate::context::{Context, RunOptions};
 use crate::error::Error;
 use crate::progress::Board;
 use crate::sources::SourceStanding;
@@ -19,7 +19,6 @@ use pawl_monitor::spans::Spans;
 use pawl_monitor::status::{RunState, Status};
 use pawl_monitor::{Server, View, text};
 use pawl_pipeline::Pipeline;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -65,13 +64,14 @@ impl Monitor {
     /// Listens, if so asked, and shows that the run starts.
     pub fn open(
         pipeline: &Pipeline,
-        listen: Option<SocketAddr>,
+        options: &RunOptions,
         now_ms: i64,
     ) -> Result<Arc<Self>, Error> {
         let shown = Arc::new(pawl_monitor::Board::default());
-        let starting = status::starting(pipeline, now_ms);
+        let starting = status::starting(pipeline, options.file.as_deref(), now_ms);
         shown.show(View { status: json(&starting), ..view(&starting, String::new()) });
-        let server = listen.map(|listen| Server::start(listen, Arc::clone(&shown))).transpose();
+        let server =
+            options.listen.map(|listen| Server::start(listen, Arc::clone(&shown))).transpose();
         let server = server.map_err(Error::Monitor)?;
         if let Some(server) = &server {
             let address = server.address();

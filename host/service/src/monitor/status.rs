@@ -9,12 +9,14 @@ use pawl_monitor::status::{
 };
 use pawl_pipeline::Pipeline;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Before anything is known: the pipeline as its file says.
-pub(super) fn starting(pipeline: &Pipeline, now_ms: i64) -> Status {
+pub(super) fn starting(pipeline: &Pipeline, file: Option<&Path>, now_ms: i64) -> Status {
     Status {
         pawl: env!("CARGO_PKG_VERSION").to_owned(),
         pipeline: pipeline.name.clone(),
+        file: file.map(|file| file.display().to_string()),
         state: RunState::Starting,
         now_ms,
         started_ms: now_ms,
@@ -55,7 +57,7 @@ pub(super) fn of(facts: &Facts) -> Status {
             ..bounds(pipeline)
         },
         sources,
-        ..starting(pipeline, facts.started_ms)
+        ..starting(pipeline, facts.file.as_deref(), facts.started_ms)
     };
     status.ready = status.state == RunState::Running
         && sick(&status).is_empty()

@@ -204,6 +204,16 @@ impl Given {
         self.headers.get(name).map(Vec::as_slice)
     }
 
+    /// Its event time, or `NO_TIME`.
+    pub fn event_time(&self) -> Timestamp {
+        self.event_time
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.headers
+    }
+
     /// Adds the record to others, with this key.
     pub fn push_to(&self, records: &mut Records, key: Option<&[u8]>) {
         let headers: Vec<(&str, &[u8])> =

@@ -138,7 +138,7 @@ pub fn plugins() -> PathBuf {
     folder
 }
 
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let program = target().join("release/pawl");
     assert!(program.is_file(), "{} is not built: run `just build` first", program.display());
     program

@@ -136,8 +136,11 @@ impl Arguments {
         let file = self.plugin.as_deref().context("no plugin is given")?;
         let bytes = std::fs::read(file)
             .map_err(|error| usage(format!("could not read {}: {error}", file.display())))?;
-        let fields =
-            Fields { time: self.time_field.clone(), unit: self.time_unit, key: self.key_field.clone() };
+        let fields = Fields {
+            time: self.time_field.clone(),
+            unit: self.time_unit,
+            key: self.key_field.clone(),
+        };
         let samples = match &self.input {
             None => Vec::new(),
             Some(input) => samples::read(input, &fields)?,
@@ -179,8 +182,9 @@ impl Arguments {
     fn laws_asked(&self) -> Result<Vec<Law>> {
         let parse = |text: &String| {
             let last = Law::ALL.len();
-            Law::parse(text)
-                .ok_or_else(|| usage(format!("there is no law {text:?}: CF-01 to CF-{last:02} are")))
+            Law::parse(text).ok_or_else(|| {
+                usage(format!("there is no law {text:?}: CF-01 to CF-{last:02} are"))
+            })
         };
         self.law.iter().map(parse).collect()
     }

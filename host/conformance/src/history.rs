@@ -162,6 +162,12 @@ fn disorder(times: &[Timestamp]) -> i64 {
     lags.get(lags.len() * 19 / 20).copied().unwrap_or(0)
 }
 
+/// The items before time ends, when windows still hold something.
+pub(crate) fn before_end(items: &[Item]) -> &[Item] {
+    let end = items.iter().rposition(|item| matches!(item, Item::Row(..)));
+    items.get(..end.map_or(0, |end| end + 1)).unwrap_or_default()
+}
+
 /// The items with a mark put in after so many of them.
 pub(crate) fn marked(items: &[Item], after: usize, mark: Item) -> Vec<Item> {
     let (before, behind) = items.split_at(after.min(items.len()));
@@ -203,8 +209,9 @@ mod tests {
 
     #[test]
     fn every_cut_keeps_all_items_in_order() {
-        let items: Vec<Item> =
-            (0..90).map(|n| if n % 9 == 5 { Item::Tick(n) } else { Item::Row(n as usize, n) }).collect();
+        let items: Vec<Item> = (0..90)
+            .map(|n| if n % 9 == 5 { Item::Tick(n) } else { Item::Row(n as usize, n) })
+            .collect();
         for cut in [Cut::Every(1), Cut::Every(3), Cut::Every(usize::MAX), Cut::Seeded(4)] {
             let again: Vec<Item> = calls(&items, cut)
                 .into_iter()

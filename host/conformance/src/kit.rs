@@ -10,17 +10,27 @@ use crate::trace::Trace;
 use pawl_core::operator::{Description, Wiring};
 use pawl_core::record::Timestamp;
 use pawl_sandbox::{Component, Error, Instance, Limits};
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// By how much longer than its limits a guest may take where time is not what is looked at: other
 /// processes on this machine are not its fault.
 const PATIENCE: u32 = 3;
 
+/// After so long a law begins no further play. Most need a fraction of a second.
+const LAW_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What all snapshots of one play may cost together.
+const STATE_COST_MAX: usize = 60_000;
+
 /// Rows that a short list of samples is stretched to, by giving each several times.
 const ROWS_MIN: usize = 60;
 
 /// Failures after which the first look cuts the history short.
 const SURVEY_FAILURES_MAX: usize = 6;
+
+/// The same for failures that each take a whole time limit.
+const SURVEY_SLOW_MAX: usize = 2;
 
 /// Everything that a check needs.
 pub(crate) struct Kit {
@@ -42,6 +52,10 @@ pub(crate) struct Kit {
     pub items: Vec<Item>,
     pub survey: Survey,
     until: Instant,
+    /// When the law that is looked at is to come to an end.
+    law_until: Cell<Instant>,
+    /// What a snapshot takes: parts, and kibibytes in them.
+    pub state_cost: usize,
 }
 
 /// What came of the history, one record at a time.
@@ -93,6 +107,8 @@ impl Kit {
             items,
             survey: Survey::default(),
             until,
+            law_until: Cell::new(until),
+            state_cost: 1,
         })
     }
 
@@ -117,7 +133,12 @@ impl Kit {
             };
             let culprit = items.get(broke.events).copied();
             let prefix = items.get(..=broke.events).unwrap_or(&items).to_vec();
-            let last = failures.len() + 1 >= SURVEY_FAILURES_MAX || self.is_over();
+            let slow = |broke: &Broke| broke.is_timeout() || broke.owes_without_end();
+            let slow_before = failures.iter().filter(|(broke, _)| slow(broke)).count();
+            let last = failures.len() + 1 >= SURVEY_FAILURES_MAX
+                || broke.owes_without_end()
+                || slow_before + usize::from(slow(&broke)) >= SURVEY_SLOW_MAX
+                || self.is_over();
             let events = broke.events;
             failures.push((broke, prefix));
             match culprit {
@@ -130,6 +151,23 @@ impl Kit {
         }
         self.items = items;
         self.survey.failures = failures;
+        let state = Player::new(self).and_then(|mut player| {
+            player.play(history::before_end(&self.items), Cut::Every(64))?;
+            player.full_snapshot()
+        });
+        if let Ok(state) = state {
+            self.state_cost = state.iter().map(|part| 1 + (part.len() >> 10)).sum::<usize>().max(1);
+        }
+    }
+
+    /// A law is begun.
+    pub fn begin_law(&self) {
+        self.law_until.set(self.until.min(Instant::now() + LAW_TIME_MAX));
+    }
+
+    /// How many snapshots of this state a play may take, of so many that it would.
+    pub fn snapshots_max(&self, wanted: usize) -> usize {
+        wanted.min((STATE_COST_MAX / self.state_cost).max(4))
     }
 
     /// A fresh instance, patient.
@@ -149,6 +187,11 @@ impl Kit {
         Instant::now() >= self.until
     }
 
+    /// Whether the time for one law is over: what was seen by then is what is told.
+    pub fn is_law_over(&self) -> bool {
+        Instant::now() >= self.law_until.get()
+    }
+
     /// What an input is called.
     pub fn name(&self, input: usize) -> String {
         self.inputs.get(input).map_or_else(String::new, |sample| sample.name.clone())
@@ -159,6 +202,20 @@ impl Kit {
         let mut player = Player::new(self)?;
         player.play(items, cut)?;
         Ok(player.trace)
+    }
+
+    /// The samples that got through: what fails as it is needs no change to fail.
+    pub fn sound_inputs(&self) -> Vec<Sample> {
+        let played = |at: usize| {
+            self.items.iter().any(|item| matches!(item, Item::Row(input, _) if *input == at))
+        };
+        let all = self.inputs.iter().enumerate();
+        all.filter(|(at, _)| played(*at)).map(|(_, sample)| sample.clone()).collect()
+    }
+
+    /// Whether the history has ticks: not if `advance` failed in it.
+    pub fn has_ticks(&self) -> bool {
+        self.items.iter().any(|item| matches!(item, Item::Tick(_)))
     }
 
     /// The same with other inputs, and no history.
@@ -177,6 +234,8 @@ impl Kit {
             items: Vec::new(),
             survey: Survey::default(),
             until: self.until,
+            law_until: self.law_until.clone(),
+            state_cost: self.state_cost,
         }
     }
 

@@ -40,9 +40,9 @@ pub enum Law {
     /// CF-16.
     Restore,
     /// CF-17.
-    Unchanged,
-    /// CF-18.
     EqualParts,
+    /// CF-18.
+    Unchanged,
     /// CF-19.
     DamagedState,
     /// CF-20.
@@ -90,8 +90,8 @@ impl Law {
         Law::EmptyBatch,
         Law::Snapshot,
         Law::Restore,
-        Law::Unchanged,
         Law::EqualParts,
+        Law::Unchanged,
         Law::DamagedState,
         Law::Advance,
         Law::Delay,
@@ -149,9 +149,9 @@ impl Law {
             Law::Taken | Law::Causes | Law::Snapshot => &[Law::SecondInstance],
             Law::BatchSize => &[Law::SecondInstance, Law::Taken],
             Law::EmptyBatch => &[Law::SecondInstance, Law::Taken, Law::BatchSize],
-            Law::Restore | Law::Unchanged | Law::EqualParts => {
-                &[Law::SecondInstance, Law::Snapshot]
-            }
+            Law::Restore => &[Law::SecondInstance, Law::BatchSize, Law::Snapshot],
+            Law::EqualParts => &[Law::SecondInstance, Law::Snapshot, Law::Restore],
+            Law::Unchanged => &[Law::SecondInstance, Law::Snapshot, Law::Restore, Law::EqualParts],
             Law::DamagedState => &[Law::Snapshot],
             _ => &[],
         }

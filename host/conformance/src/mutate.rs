@@ -104,6 +104,11 @@ pub(crate) fn damaged(samples: &[Sample], seed: u64, count: usize) -> Vec<Sample
         .collect();
     let mut random = Random::new(seed, "damage");
     let mut all = Vec::with_capacity(count);
+    for (how, value) in deep() {
+        all.extend(
+            usable.first().map(|sample| Sample { value: Some(value), ..changed(sample, how) }),
+        );
+    }
     for number in 0..count {
         let Some(sample) = random.one_of(&usable) else { break };
         let mut value = sample.value.clone().unwrap_or_default();
@@ -118,10 +123,25 @@ pub(crate) fn damaged(samples: &[Sample], seed: u64, count: usize) -> Vec<Sample
             }
         }
         if !value.is_empty() {
-            all.push(Sample { value: Some(value), ..changed(sample, &format!("damaged ({number})")) });
+            all.push(Sample {
+                value: Some(value),
+                ..changed(sample, &format!("damaged ({number})"))
+            });
         }
     }
     all
+}
+
+/// Nested as no honest record is, and texts that are cut within a character.
+fn deep() -> Vec<(&'static str, Vec<u8>)> {
+    let objects = format!("{}1{}", "{\"a\":".repeat(300), "}".repeat(300));
+    vec![
+        ("as 300 lists in each other", [vec![b'['; 300], vec![b']'; 300]].concat()),
+        ("as 300 lists that do not end", vec![b'['; 300]),
+        ("as 300 objects in each other", objects.into_bytes()),
+        ("as half a character", vec![0xe2, 0x82]),
+        ("as a text with half a character", b"{\"a\":\"\xf0\x9f\"}".to_vec()),
+    ]
 }
 
 fn damage_bytes(value: &mut Vec<u8>, random: &mut Random) {

@@ -120,8 +120,7 @@ impl<'k> Player<'k> {
     /// A new instance takes up the state of the old one, whose trace goes on.
     fn restore(&mut self) -> Result<(), Broke> {
         let state = self.full_snapshot()?;
-        let mut fresh =
-            self.kit.instance(self.config).map_err(|error| broke_at_start(&error))?;
+        let mut fresh = self.kit.instance(self.config).map_err(|error| broke_at_start(&error))?;
         fresh
             .restore(self.kit.description.state_version, &state)
             .map_err(|error| self.broke("restore", failure_of(error), 0))?;

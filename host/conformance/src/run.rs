@@ -138,10 +138,7 @@ fn with_component(
         notes: Vec::new(),
     };
     let kit = Kit::new(plan, component, until);
-    let loads = !matches!(
-        &kit,
-        Err(pawl_sandbox::Error::Failed { during: "instantiate", .. })
-    );
+    let loads = !matches!(&kit, Err(pawl_sandbox::Error::Failed { during: "instantiate", .. }));
     if loads {
         done.add(passed(Law::Component, "it has no imports, and loads"));
     }
@@ -191,7 +188,10 @@ fn check_laws(kit: &Kit, plan: &Plan, done: &mut Done<'_>) {
                 let seconds = plan.time_max.as_secs();
                 not_shown(law, format!("the time of {seconds} s is over (--time-max-s)"))
             }
-            None => checks::check(kit, law),
+            None => {
+                kit.begin_law();
+                checks::check(kit, law)
+            }
         };
         outcomes.insert(law, checked.outcome.name());
         done.add(checked);

@@ -131,11 +131,7 @@ impl Trace {
     }
 
     /// Where `other` parts from this one; `name` says what an input is called.
-    pub fn difference(
-        &self,
-        other: &Trace,
-        name: impl Fn(usize) -> String,
-    ) -> Option<Difference> {
+    pub fn difference(&self, other: &Trace, name: impl Fn(usize) -> String) -> Option<Difference> {
         let pairs = self.events.iter().zip(&other.events);
         let what = pairs.into_iter().find_map(|(one, two)| {
             let what = one.difference(two)?;

@@ -116,18 +116,18 @@ pub(crate) fn of(law: Law) -> Words {
             "Put all that later outcomes depend on into the snapshot, and take all of it up: \
              look at statics, caches, counters and what is still owed.",
         ),
+        Law::EqualParts => (
+            "equal-parts",
+            "Equal states give equal parts: after the same input, and after a restore.",
+            "Parts are stored by their content; those that differ for no reason are stored again.",
+            "Write maps in the order of their keys, and nothing that is not state.",
+        ),
         Law::Unchanged => (
             "unchanged-parts",
             "A part that is called unchanged is unchanged.",
             "The host keeps the bytes it has; if they are old, the next crash restores an old state.",
             "Mark a part as changed wherever anything in it changes, removal too, and give data \
              under the part's number, whatever it was called by.",
-        ),
-        Law::EqualParts => (
-            "equal-parts",
-            "Equal states give equal parts: after the same input, and after a restore.",
-            "Parts are stored by their content; those that differ for no reason are stored again.",
-            "Write maps in the order of their keys, and nothing that is not state.",
         ),
         Law::DamagedState => (
             "damaged-state",

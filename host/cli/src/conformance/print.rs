@@ -71,14 +71,14 @@ impl Printer {
         if failed == 0 && !(strict && not_shown > 0) {
             let passed = report.count("passed");
             let name = name(report);
-            let rest = match not_shown {
-                0 => String::new(),
-                _ if report.accepted == 0 => format!(
-                    ", but {not_shown} laws were checked on nothing, since no record was accepted"
+            let verdict = match not_shown {
+                0 => format!("{name} keeps the contract: {passed} laws passed"),
+                some if report.accepted == 0 => format!(
+                    "{name} broke no law, but no record was accepted: {some} laws were checked on \
+                     nothing, {passed} passed"
                 ),
-                some => format!(", {some} not shown"),
+                some => format!("{name} broke no law: {passed} laws passed, {some} not shown"),
             };
-            let verdict = format!("{name} keeps the contract: {passed} laws passed{rest}");
             let verdict = self.painted(&verdict, if not_shown == 0 { "32" } else { "33" });
             self.out.line(verdict)?;
         }

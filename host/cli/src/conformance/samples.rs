@@ -142,12 +142,16 @@ mod tests {
         let line = br#"{"topic":"t","partition":0,"offset":7,"timestamp":1,"event_time":5,
             "key":"k","value":"v","headers":{"a":"b"},"priority":128}"#;
         let record = sample(3, line, &fields(None, Unit::Ms));
-        assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(&b"k"[..]), Some(&b"v"[..])));
+        assert_eq!(
+            (record.key.as_deref(), record.value.as_deref()),
+            (Some(&b"k"[..]), Some(&b"v"[..]))
+        );
         assert_eq!((record.event_time, record.headers.len()), (Some(5), 1));
         let value = sample(4, br#"{"k":7,"t":1.5}"#, &fields(Some("/t"), Unit::S));
         assert_eq!(value.value.as_deref(), Some(&br#"{"k":7,"t":1.5}"#[..]));
         assert_eq!((value.key.as_deref(), value.event_time), (Some(&b"7"[..]), Some(1500)));
-        let text = sample(5, br#"{"k":"x","t":"1970-01-01T00:00:02Z"}"#, &fields(Some("/t"), Unit::Ns));
+        let text =
+            sample(5, br#"{"k":"x","t":"1970-01-01T00:00:02Z"}"#, &fields(Some("/t"), Unit::Ns));
         assert_eq!((text.key.as_deref(), text.event_time), (Some(&b"x"[..]), Some(2000)));
         let plain = sample(6, b"no JSON", &fields(Some("/t"), Unit::Ms));
         assert_eq!((plain.name.as_str(), plain.event_time), ("line 6", None));

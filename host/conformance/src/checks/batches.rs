@@ -6,7 +6,8 @@ use crate::kit::Kit;
 use crate::player::{Broke, Player, Short};
 use crate::random::Random;
 use crate::report::Finding;
-use crate::trace::Trace;
+use crate::trace::{Emitted, Trace};
+use std::collections::BTreeMap;
 
 /// Rows of one large call.
 const LARGE_ROWS: usize = 2_000;
@@ -43,17 +44,30 @@ fn large(kit: &Kit) -> Vec<Item> {
     items
 }
 
+/// Every history that is cut here, and how; an empty batch is among them.
+pub(super) fn plays(kit: &Kit) -> Vec<(Cut, Vec<Item>)> {
+    let mut plays: Vec<(Cut, Vec<Item>)> =
+        cuts(kit.seed).into_iter().map(|cut| (cut, kit.items.clone())).collect();
+    plays.push((Cut::Every(usize::MAX), large(kit)));
+    plays.push((Cut::Every(5), with_empties(kit)));
+    plays
+}
+
 /// The first way of cutting for which `select` says something, as a finding.
 fn first(kit: &Kit, select: &dyn Fn(Parting) -> Option<String>) -> Option<Finding> {
     let whole = large(kit);
     let plays = cuts(kit.seed).into_iter().map(|cut| (cut, &kit.items));
     for (cut, items) in plays.chain([(Cut::Every(usize::MAX), &whole)]) {
-        if kit.is_over() {
+        if kit.is_law_over() {
             return None;
         }
         let fails = |items: &[Item]| {
             let alone = kit.play(items, Cut::Every(1)).ok()?;
-            let what = select(parting(kit, &alone, kit.play(items, cut))?)?;
+            let found = kit.play(items, cut);
+            if found.as_ref().is_err_and(is_of_outcome) {
+                return None;
+            }
+            let what = select(parting(kit, &alone, found)?)?;
             Some(format!("in {}: {what}", cut.name()))
         };
         if let Some(what) = fails(items) {
@@ -86,11 +100,28 @@ pub(super) fn causes(kit: &Kit) -> Verdict {
     let select = |parting: Parting| parting.only_causes.then_some(parting.what);
     let finding = first(kit, &select);
     let made: usize = kit.survey.trace.rows().map(|event| event.made.len()).sum();
+    let notes = same_ids(&kit.survey.trace).into_iter().collect();
     let detail = match made {
         0 => "all emissions come from advance, and have no cause".to_owned(),
         made => format!("{made} emissions, each with the cause it has on its own"),
     };
-    Verdict::of(finding.into_iter().collect(), detail)
+    Verdict::of(finding.into_iter().collect(), detail).noting(notes)
+}
+
+/// That different emissions bear the same id: only one of them takes effect. It may be meant.
+fn same_ids(trace: &Trace) -> Option<String> {
+    let mut known: BTreeMap<&[u8], &Emitted> = BTreeMap::new();
+    for emitted in trace.events.iter().flat_map(|event| &event.made) {
+        let Some(id) = &emitted.id else { continue };
+        let first = known.entry(id).or_insert(emitted);
+        if (&first.key, &first.value) != (&emitted.key, &emitted.value) {
+            return Some(format!(
+                "two different emissions bear the id {}: behind dedup only the first takes effect",
+                crate::trace::shown(&emitted.id)
+            ));
+        }
+    }
+    None
 }
 
 /// CF-11.
@@ -158,8 +189,13 @@ fn trace_left(kit: &Kit, items: &[Item], cut: Cut, short: &Short) -> Option<Stri
     Some(format!("{said}: {what}"))
 }
 
-/// CF-14.
-pub(super) fn empty(kit: &Kit) -> Verdict {
+/// Whether what a call returned was not whole, or not finished: other laws', which play all this.
+fn is_of_outcome(broke: &Broke) -> bool {
+    !broke.is_trap() || broke.owes_without_end()
+}
+
+/// The history with empty batches at seeded places.
+fn with_empties(kit: &Kit) -> Vec<Item> {
     let mut items = marked(&kit.items, 0, Item::Empty);
     let mut random = Random::new(kit.seed, "empty");
     let mut count = 1;
@@ -169,8 +205,21 @@ pub(super) fn empty(kit: &Kit) -> Verdict {
         count += 1;
         at += 2 + random.below(12);
     }
+    items
+}
+
+/// CF-14.
+pub(super) fn empty(kit: &Kit) -> Verdict {
+    let items = with_empties(kit);
+    let count = items.iter().filter(|item| item.is_mark()).count();
     let cut = Cut::Every(5);
-    let fails = |items: &[Item]| same_without_marks(kit, items, cut);
+    let fails = |items: &[Item]| {
+        let broke = kit.play(items, cut).err();
+        if broke.is_some_and(|broke| is_of_outcome(&broke)) {
+            return None;
+        }
+        same_without_marks(kit, items, cut)
+    };
     if let Some(what) = fails(&items) {
         return Verdict::of(vec![found(kit, &items, cut, what, &fails)], "");
     }

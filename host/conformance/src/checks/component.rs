@@ -9,7 +9,8 @@ pub(super) fn description(kit: &Kit) -> Verdict {
     for _ in 0..2 {
         let Ok(instance) = kit.instance(&kit.config) else { continue };
         if *instance.description() != kit.description {
-            let what = format!("it says {:?}, and then {:?}", kit.description, instance.description());
+            let what =
+                format!("it says {:?}, and then {:?}", kit.description, instance.description());
             return Verdict::of(vec![plain(what)], "");
         }
     }

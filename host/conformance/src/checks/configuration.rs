@@ -41,7 +41,7 @@ pub(super) fn never_traps(kit: &Kit) -> Verdict {
     }
     let (mut findings, mut tried, mut refused) = (Vec::new(), 0, 0);
     for text in &texts {
-        if findings.len() >= FINDINGS_MAX || kit.is_over() {
+        if findings.len() >= FINDINGS_MAX || kit.is_law_over() {
             break;
         }
         tried += 1;
@@ -70,7 +70,7 @@ pub(super) fn errors(kit: &Kit) -> Verdict {
     let (mut findings, mut notes) = (Vec::new(), Vec::new());
     let (mut refusals, mut fields, mut reads) = (0, 0, false);
     for path in config::leaves(&config) {
-        if findings.len() >= FINDINGS_MAX || kit.is_over() {
+        if findings.len() >= FINDINGS_MAX || kit.is_law_over() {
             break;
         }
         match field(kit, &config, &path, &base) {
@@ -181,11 +181,10 @@ fn does(kit: &Kit, config: &str) -> Does {
     }
     let items: Vec<Item> = kit.items.iter().copied().take(ITEMS_MAX).collect();
     let end = kit.items.iter().rev().take(3).rev().filter(|item| matches!(item, Item::Tick(_)));
-    let played =
-        player.play(&items, Cut::Every(16)).and_then(|()| {
-            let last: Vec<Item> = end.copied().collect();
-            if items.len() == kit.items.len() { Ok(()) } else { player.play(&last, Cut::Every(1)) }
-        });
+    let played = player.play(&items, Cut::Every(16)).and_then(|()| {
+        let last: Vec<Item> = end.copied().collect();
+        if items.len() == kit.items.len() { Ok(()) } else { player.play(&last, Cut::Every(1)) }
+    });
     Does::Takes(wiring, played.ok().map(|()| player.trace))
 }
 

@@ -37,10 +37,11 @@ pub(super) fn damaged(kit: &Kit) -> Verdict {
             states.extend(near(&parts, at, &mut random));
         }
     }
-    let (mut findings, mut refused, mut tried) = (Vec::new(), 0, 0);
+    let (mut findings, mut notes) = (Vec::new(), Vec::new());
+    let (mut refused, mut tried) = (0, 0);
     for version in &kit.description.restores {
         for state in &states {
-            if findings.len() >= FINDINGS_MAX || kit.is_over() {
+            if findings.len() >= FINDINGS_MAX || kit.is_law_over() {
                 break;
             }
             tried += 1;
@@ -49,16 +50,23 @@ pub(super) fn damaged(kit: &Kit) -> Verdict {
                 Tried::Refused => refused += 1,
                 Tried::Broke(failure) => {
                     let is_slow = matches!(failure, Failure::Timeout(_));
+                    let bytes: usize = state.parts.iter().map(Vec::len).sum();
+                    // Interpreted guests are slow, and nobody has to read so much at once.
+                    if is_slow && bytes >= HUGE {
+                        notes.push(format!("{} takes over the time limit", state.how));
+                        continue;
+                    }
                     findings.push(finding(state, *version, &failure));
                     if is_slow {
-                        return Verdict::of(findings, "");
+                        return Verdict::of(findings, "").noting(notes);
                     }
                 }
             }
         }
     }
     let taken = tried - refused;
-    Verdict::of(findings, format!("{tried} states: {refused} refused, {taken} taken up"))
+    let detail = format!("{tried} states: {refused} refused, {taken} taken up");
+    Verdict::of(findings, detail).noting(notes)
 }
 
 enum Tried {
@@ -116,7 +124,8 @@ fn foreign(random: &mut Random) -> Vec<Damaged> {
     add("many parts of random bytes", (0..300).map(|_| noise(20, random)).collect());
     add("8 MiB of zeros", vec![vec![0; HUGE]]);
     add("8 MiB of ones", vec![vec![0xff; HUGE]]);
-    add("8 MiB of random bytes", vec![noise(HUGE, random)]);
+    add("1 MiB of random bytes", vec![noise(HUGE >> 3, random)]);
+    add("1 MiB of zeros", vec![vec![0; HUGE >> 3]]);
     states
 }
 
@@ -159,7 +168,10 @@ fn near(parts: &[Vec<u8>], at: usize, random: &mut Random) -> Vec<Damaged> {
         add(format!("part {part} with bytes changed"), flipped);
     }
     let count = parts.len();
-    add("the last part missing".to_owned(), parts.get(..count.saturating_sub(1)).unwrap_or_default().to_vec());
+    add(
+        "the last part missing".to_owned(),
+        parts.get(..count.saturating_sub(1)).unwrap_or_default().to_vec(),
+    );
     add("the first part missing".to_owned(), parts.get(1..).unwrap_or_default().to_vec());
     add("all parts in reverse".to_owned(), parts.iter().rev().cloned().collect());
     add("all parts twice".to_owned(), [parts, parts].concat());

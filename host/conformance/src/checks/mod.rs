@@ -95,22 +95,15 @@ pub(crate) struct Parting {
 }
 
 /// Compares what came of a play with what should have. A play that broke parts, too.
-pub(crate) fn parting(
-    kit: &Kit,
-    expected: &Trace,
-    found: Result<Trace, Broke>,
-) -> Option<Parting> {
+pub(crate) fn parting(kit: &Kit, expected: &Trace, found: Result<Trace, Broke>) -> Option<Parting> {
     match found {
         Err(broke) => Some(Parting {
             what: format!("{} breaks there: {}", broke.during, broke.text()),
             only_causes: false,
         }),
-        Ok(found) => expected
-            .difference(&found, |input| kit.name(input))
-            .map(|difference| Parting {
-                what: difference.what,
-                only_causes: difference.only_causes,
-            }),
+        Ok(found) => expected.difference(&found, |input| kit.name(input)).map(|difference| {
+            Parting { what: difference.what, only_causes: difference.only_causes }
+        }),
     }
 }
 

@@ -17,9 +17,8 @@ const SLOW_TIMES: usize = 3;
 
 /// CF-06.
 pub(super) fn never_trap(kit: &Kit) -> Verdict {
-    let is_it = |broke: &Broke| {
-        broke.during == "process" && matches!(broke.failure, Failure::Trap(_))
-    };
+    let is_it =
+        |broke: &Broke| broke.during == "process" && matches!(broke.failure, Failure::Trap(_));
     let findings = surveyed(kit, &is_it);
     let trace = &kit.survey.trace;
     let (rows, accepted) = (trace.rows().count(), trace.accepted());
@@ -56,7 +55,9 @@ pub(super) fn limits(kit: &Kit) -> Verdict {
             break;
         }
     }
-    if let Some(broke) = slow.pop().filter(|broke| !broke.is_timeout() || slow.len() + 1 >= SLOW_TIMES) {
+    if let Some(broke) =
+        slow.pop().filter(|broke| !broke.is_timeout() || slow.len() + 1 >= SLOW_TIMES)
+    {
         let what = format!("over the samples, in batches of 64: {}", broke.text());
         return Verdict::of(vec![Finding { what, steps: Vec::new(), records: Vec::new() }], "");
     }
@@ -76,13 +77,12 @@ pub(super) fn well_formed(kit: &Kit) -> Verdict {
     };
     let mut findings = surveyed(kit, &is_it);
     let mut calls = kit.survey.trace.events.len();
-    for cut in [Cut::Every(usize::MAX), Cut::Every(5), Cut::Seeded(kit.seed)] {
+    for (cut, items) in super::batches::plays(kit) {
         let fails = |items: &[Item]| matching(kit.play(items, cut).err(), &is_it);
-        if let Some(what) = fails(&kit.items).filter(|_| findings.len() < FINDINGS_MAX) {
-            findings.push(found(kit, &kit.items, cut, what, &fails));
-            break;
+        if let Some(what) = fails(&items).filter(|_| findings.is_empty()) {
+            findings.push(found(kit, &items, cut, what, &fails));
         }
-        calls += kit.items.len() / 4;
+        calls += items.len() / 4;
     }
     if findings.is_empty() {
         let odd = kit.with_inputs(odd_records(kit));
@@ -98,9 +98,10 @@ pub(super) fn well_formed(kit: &Kit) -> Verdict {
 
 /// Records that are not as the plugin expects them.
 fn odd_records(kit: &Kit) -> Vec<crate::sample::Sample> {
-    let mut odd = mutate::without_keys(&kit.inputs);
-    odd.extend(mutate::without_values(&kit.inputs));
-    odd.extend(mutate::damaged(&kit.inputs, kit.seed, MUTATED));
+    let sound = kit.sound_inputs();
+    let mut odd = mutate::without_keys(&sound);
+    odd.extend(mutate::without_values(&sound));
+    odd.extend(mutate::damaged(&sound, kit.seed, MUTATED));
     odd
 }
 
@@ -129,6 +130,11 @@ fn matching(broke: Option<Broke>, is_it: &dyn Fn(&Broke) -> bool) -> Option<Stri
     Some(format!("{}{asked}", broke.text()))
 }
 
+/// Whether to play it again takes its time.
+fn is_slow(broke: &Broke) -> bool {
+    broke.owes_without_end() || matches!(broke.failure, Failure::Timeout(_) | Failure::Memory(_))
+}
+
 /// The failures of the first look that are of this kind, each as small as can be.
 fn surveyed(kit: &Kit, is_it: &dyn Fn(&Broke) -> bool) -> Vec<Finding> {
     let of_kind = kit.survey.failures.iter().filter(|(broke, _)| is_it(broke));
@@ -137,7 +143,10 @@ fn surveyed(kit: &Kit, is_it: &dyn Fn(&Broke) -> bool) -> Vec<Finding> {
         let what = matching(Some(broke.clone()), is_it).unwrap_or_default();
         let cut = Cut::Every(1);
         // What takes its whole time limit is not played a hundred times.
-        if broke.is_timeout() {
+        if is_slow(broke) {
+            if !findings.is_empty() {
+                break;
+            }
             let last = items.last().copied().into_iter().collect::<Vec<_>>();
             let alone = kit.play(&last, cut).err().is_some_and(|broke| is_it(&broke));
             let items = if alone { &last } else { items };

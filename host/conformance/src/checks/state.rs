@@ -3,7 +3,7 @@
 use super::batches::same_without_marks;
 use super::second::moved_state;
 use super::{Verdict, found};
-use crate::history::{Cut, Item, marked};
+use crate::history::{Cut, Item, before_end, marked};
 use crate::kit::Kit;
 use crate::player::{Broke, Player};
 use crate::random::Random;
@@ -16,10 +16,11 @@ pub(super) fn snapshot(kit: &Kit) -> Verdict {
     let mut items = kit.items.clone();
     let mut random = Random::new(kit.seed, "snapshots");
     let (mut at, mut count) = (0, 0);
-    while at <= items.len() && count < 100 {
+    let most = kit.snapshots_max(100);
+    while at <= items.len() && count < most {
         items = marked(&items, at, Item::Snapshot(random.below(2) == 0));
         count += 1;
-        at += 2 + random.below(items.len() / 30 + 6);
+        at += 2 + random.below(items.len() / most.min(30) + 6);
     }
     let cut = Cut::Every(5);
     for items in [&items, &full_only(&items)] {
@@ -61,12 +62,6 @@ pub(super) fn is_of_unchanged(broke: &Broke) -> bool {
         && (message.contains("absent from a full") || message.contains("called unchanged"))
 }
 
-/// The items before time ends, when windows still hold something.
-pub(super) fn before_end(items: &[Item]) -> &[Item] {
-    let end = items.iter().rposition(|item| matches!(item, Item::Row(..)));
-    items.get(..end.map_or(0, |end| end + 1)).unwrap_or_default()
-}
-
 /// Seeded places in the history: the begin, the end, and some in between.
 pub(super) fn points(kit: &Kit, purpose: &str, count: usize) -> Vec<usize> {
     let mut random = Random::new(kit.seed, purpose);
@@ -91,7 +86,7 @@ pub(super) fn restore(kit: &Kit) -> Verdict {
     plays.push(many);
     let mut no_state = None;
     for items in &plays {
-        if kit.is_over() {
+        if kit.is_law_over() {
             break;
         }
         let broke = kit.play(items, cut).err();
@@ -120,7 +115,7 @@ pub(super) fn restore(kit: &Kit) -> Verdict {
     Verdict::passed(format!("{restores} places to go on from, {emitted} emissions the same"))
 }
 
-/// CF-18.
+/// CF-17.
 pub(super) fn equal_parts(kit: &Kit) -> Verdict {
     if let Some(why) = kit.nothing_accepted() {
         return Verdict::not_shown(why);
@@ -194,9 +189,5 @@ pub(super) fn parts_differ(one: &[Vec<u8>], two: &[Vec<u8>]) -> Option<String> {
         Some(byte) => format!("from byte {byte} on"),
         None => "in its length".to_owned(),
     };
-    Some(format!(
-        "part {part} differs {place} ({} bytes, and then {})",
-        one.len(),
-        two.len()
-    ))
+    Some(format!("part {part} differs {place} ({} bytes, and then {})", one.len(), two.len()))
 }

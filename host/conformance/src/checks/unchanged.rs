@@ -17,14 +17,14 @@ struct Seen {
     given: usize,
 }
 
-/// CF-17.
+/// CF-18.
 pub(super) fn unchanged(kit: &Kit) -> Verdict {
     if let Some(why) = kit.nothing_accepted() {
         return Verdict::not_shown(why);
     }
     let mut seen = Seen::default();
     for items in plays(kit) {
-        if kit.is_over() {
+        if kit.is_law_over() {
             break;
         }
         let fails = |items: &[Item]| stale(kit, items, &mut Seen::default());
@@ -46,8 +46,11 @@ pub(super) fn unchanged(kit: &Kit) -> Verdict {
 fn plays(kit: &Kit) -> Vec<Vec<Item>> {
     let mut plays = Vec::new();
     let mut random = Random::new(kit.seed, "unchanged");
+    // Every so many items; fewer where a snapshot is dear.
+    let most = kit.snapshots_max(200);
+    let apart = |often: usize| (kit.items.len() / most).max(often);
     for end in points(kit, "unchanged", 4).into_iter().chain([kit.items.len()]) {
-        for step in [3, 17] {
+        for step in [apart(3), apart(17)] {
             let mut items = Vec::new();
             for item in kit.items.get(..end).unwrap_or_default() {
                 items.push(*item);
@@ -62,17 +65,19 @@ fn plays(kit: &Kit) -> Vec<Vec<Item>> {
     let mut both = Vec::new();
     for item in &kit.items {
         both.push(*item);
-        if random.below(5) == 0 {
+        if random.below(apart(5)) == 0 {
             both.extend([Item::Snapshot(false), Item::Snapshot(true)]);
         }
     }
     both.extend([Item::Snapshot(false), Item::Snapshot(false), Item::Snapshot(true)]);
-    let places = points(kit, "unchanged-restored", 2);
-    for at in places {
-        let mut items = marked(&both, at.min(both.len()), Item::Restore);
-        let behind = (at + 1).min(items.len());
-        items = marked(&items, behind, Item::Snapshot(true));
-        plays.push(marked(&items, behind, Item::Snapshot(false)));
+    // After a restore what was restored may be called unchanged, at once and some records later.
+    for at in points(kit, "unchanged-restored", 2) {
+        let restored = marked(&both, at.min(both.len()), Item::Restore);
+        for behind in [1, 1 + random.below(12)] {
+            let behind = (at + behind).min(restored.len());
+            let items = marked(&restored, behind, Item::Snapshot(true));
+            plays.push(marked(&items, behind, Item::Snapshot(false)));
+        }
     }
     plays.push(both);
     plays

@@ -12,6 +12,7 @@ mod bindings {
     export!(Mutants with_types_in self);
 }
 mod made;
+mod names;
 mod records;
 mod state;
 
@@ -47,13 +48,16 @@ impl Guest for Mutants {
     fn configure(config: String) -> Result<Wiring, String> {
         let config: Value = serde_json::from_str(&config).map_err(|error| error.to_string())?;
         let fields = config.as_object().ok_or("the configuration should be a table")?;
-        if let Some(name) = fields.keys().find(|name| !["mutant", "window_ms"].contains(&&***name)) {
+        if let Some(name) = fields.keys().find(|name| !["mutant", "window_ms"].contains(&&***name))
+        {
             return Err(format!("{name}: there is no such field"));
         }
         let mutant = match fields.get("mutant") {
             None => String::new(),
-            Some(Value::String(mutant)) => mutant.clone(),
-            Some(_) => return Err("mutant: should be a text".to_owned()),
+            Some(Value::String(mutant)) if names::NAMES.contains(&mutant.as_str()) => {
+                mutant.clone()
+            }
+            Some(_) => return Err("mutant: should be the name of one".to_owned()),
         };
         let window = fields.get("window_ms");
         let window_ms = match (window.and_then(Value::as_i64), mutant.as_str()) {

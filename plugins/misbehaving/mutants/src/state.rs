@@ -73,8 +73,9 @@ impl State {
     /// The windows that end at or before the watermark; they are let go.
     pub fn due(&mut self, watermark: i64) -> Windows {
         let ended = |start: i64| start.saturating_add(self.window_ms) <= watermark;
-        let (due, kept): (Windows, Windows) =
-            std::mem::take(&mut self.windows).into_iter().partition(|((start, _), _)| ended(*start));
+        let (due, kept): (Windows, Windows) = std::mem::take(&mut self.windows)
+            .into_iter()
+            .partition(|((start, _), _)| ended(*start));
         self.windows = kept;
         if !due.is_empty() && !self.is("removal-unnoticed") {
             self.unchanged[BUCKETS] = false;

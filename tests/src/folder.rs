@@ -138,6 +138,7 @@ pub fn plugins() -> PathBuf {
     folder
 }
 
+/// The built `pawl`.
 pub fn program() -> PathBuf {
     let program = target().join("release/pawl");
     assert!(program.is_file(), "{} is not built: run `just build` first", program.display());

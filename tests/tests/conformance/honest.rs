@@ -97,7 +97,7 @@ fn the_operators_of_the_reference_pipeline_pass_on_what_they_get_there() {
         let limits = ["--time-per-call-ms", "10000", "--memory-bytes-max", "1073741824"];
         let given = ["conformance", &file, "--input", "samples.jsonl", "--json"];
         let ended =
-            folder.pawl(&[&given, &["--records-max", records_max], &limits[..]].concat(), b"");
+            folder.pawl(&[&given[..], &["--records-max", records_max], &limits[..]].concat(), b"");
         let report: Value = serde_json::from_slice(&ended.out).expect("one JSON object");
         let ended_so = |outcome: &str| -> Vec<&str> {
             let laws = report["laws"].as_array().into_iter().flatten();

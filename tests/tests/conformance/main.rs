@@ -53,13 +53,13 @@ fn people() -> Vec<Sample> {
             now += random.below(400) as i64;
             let name = match number {
                 40 | 90 => "boom",
-                _ => names[random.below(names.len())],
+                _ => names[random.below(names.len() as u64) as usize],
             };
             let value = match number % 30 {
                 7 => format!(r#"{{"name":"{name}"}}"#),
                 _ => format!(r#"{{"name":"{name}","n":{}}}"#, random.below(1_000)),
             };
-            let late = [0, 0, 0, 150][random.below(4)];
+            let late = [0, 0, 0, 150][random.below(4) as usize];
             let trace = ("trace".to_owned(), format!("t{number}").into_bytes());
             Sample {
                 name: format!("person {number}"),

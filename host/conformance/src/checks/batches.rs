@@ -26,7 +26,7 @@ fn cuts(seed: u64) -> [Cut; 8] {
 }
 
 /// All samples over and over, with no tick in between: one call, if all of it is taken.
-fn large(kit: &Kit) -> Vec<Item> {
+pub(super) fn large(kit: &Kit, count: usize) -> Vec<Item> {
     let mut rows: Vec<(usize, i64)> = Vec::new();
     for item in &kit.items {
         if let Item::Row(input, time) = item {
@@ -37,7 +37,7 @@ fn large(kit: &Kit) -> Vec<Item> {
     let mut items: Vec<Item> = rows
         .iter()
         .cycle()
-        .take(if rows.is_empty() { 0 } else { LARGE_ROWS })
+        .take(if rows.is_empty() { 0 } else { count })
         .map(|(input, time)| Item::Row(*input, *time))
         .collect();
     items.extend(kit.items.iter().rev().take(3).rev().filter(|i| matches!(i, Item::Tick(_))));
@@ -48,14 +48,14 @@ fn large(kit: &Kit) -> Vec<Item> {
 pub(super) fn plays(kit: &Kit) -> Vec<(Cut, Vec<Item>)> {
     let mut plays: Vec<(Cut, Vec<Item>)> =
         cuts(kit.seed).into_iter().map(|cut| (cut, kit.items.clone())).collect();
-    plays.push((Cut::Every(usize::MAX), large(kit)));
+    plays.push((Cut::Every(usize::MAX), large(kit, LARGE_ROWS)));
     plays.push((Cut::Every(5), with_empties(kit)));
     plays
 }
 
 /// The first way of cutting for which `select` says something, as a finding.
 fn first(kit: &Kit, select: &dyn Fn(Parting) -> Option<String>) -> Option<Finding> {
-    let whole = large(kit);
+    let whole = large(kit, LARGE_ROWS);
     let plays = cuts(kit.seed).into_iter().map(|cut| (cut, &kit.items));
     for (cut, items) in plays.chain([(Cut::Every(usize::MAX), &whole)]) {
         if kit.is_law_over() {
@@ -129,7 +129,7 @@ pub(super) fn taken(kit: &Kit) -> Verdict {
     if kit.items.is_empty() {
         return Verdict::not_shown("no record got through: see what failed above");
     }
-    let whole = large(kit);
+    let whole = large(kit, LARGE_ROWS);
     let (mut shorts, mut given) = (0, 0);
     for (items, cut) in [
         (&kit.items, Cut::Every(3)),

@@ -12,7 +12,7 @@ use crate::player::{Broke, Player};
 use crate::trace::Trace;
 
 /// Blanks that are put around a configuration.
-const BLANKS: [usize; 6] = [8, 24, 200, 1_000, 4_100, 66_000];
+const BLANKS: [usize; 8] = [8, 24, 72, 200, 1_000, 2_048, 4_100, 66_000];
 
 /// Rows per call.
 const CUT: Cut = Cut::Every(8);
@@ -31,11 +31,15 @@ pub(super) fn second_instance(kit: &Kit) -> Verdict {
             return Verdict::of(vec![found(kit, &kit.items, cut, what, &fails)], "");
         }
     }
+    let whole = super::batches::large(kit, 300);
     for blanks in BLANKS {
         let Some(moved) = Moved::new(kit, blanks) else { continue };
         let fails = |items: &[Item]| moved.outcomes(kit, items);
-        if let Some(what) = fails(&kit.items) {
-            return Verdict::of(vec![found(kit, &kit.items, CUT, what, &fails)], "");
+        // What comes out together comes in an order: so much at once shows it.
+        for items in [&kit.items, &whole] {
+            if let Some(what) = fails(items).filter(|_| !kit.is_law_over()) {
+                return Verdict::of(vec![found(kit, items, CUT, what, &fails)], "");
+            }
         }
     }
     let emitted = kit.survey.trace.emitted();

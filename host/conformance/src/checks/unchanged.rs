@@ -63,9 +63,10 @@ fn plays(kit: &Kit) -> Vec<Vec<Item>> {
         }
     }
     let mut both = Vec::new();
-    for item in &kit.items {
+    for (at, item) in kit.items.iter().enumerate() {
         both.push(*item);
-        if random.below(apart(5)) == 0 {
+        // Parts come to be in the first records.
+        if at < most.min(40) || random.below(apart(5)) == 0 {
             both.extend([Item::Snapshot(false), Item::Snapshot(true)]);
         }
     }

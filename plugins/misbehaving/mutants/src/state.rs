@@ -63,6 +63,12 @@ impl State {
         count
     }
 
+    /// Counts all keys that there are.
+    pub fn count_all(&mut self) {
+        self.counts.iter_mut().flat_map(|bucket| bucket.values_mut()).for_each(|count| *count += 1);
+        self.unchanged = Default::default();
+    }
+
     /// Adds a record to its window.
     pub fn window(&mut self, key: &[u8], time: i64) {
         let start = time.div_euclid(self.window_ms).saturating_mul(self.window_ms);

@@ -5,7 +5,7 @@ use pawl_core::operator::{Emissions, Verdict};
 use pawl_core::record::{PRIORITY_DEFAULT, Timestamp};
 
 /// One emission, with what the contract allows to leave out filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Emitted {
     pub output: u8,
     pub key: Option<Vec<u8>>,
@@ -47,6 +47,8 @@ pub(crate) struct Difference {
     pub what: String,
     /// The same was emitted in the same order, but for other rows.
     pub only_causes: bool,
+    /// Each row and tick emits the same, and some in another order.
+    pub only_order: bool,
 }
 
 impl Emitted {
@@ -140,7 +142,19 @@ impl Trace {
                 None => format!("advance to {} {what}", one.time),
             })
         })?;
-        Some(Difference { what, only_causes: self.flat() == other.flat() })
+        let only_causes = self.flat() == other.flat();
+        Some(Difference { what, only_causes, only_order: self.sorted() == other.sorted() })
+    }
+
+    /// What was emitted and rejected, row by row, with the order within a row or tick forgotten.
+    fn sorted(&self) -> Vec<(Vec<&Emitted>, Option<&Rejected>)> {
+        let mut all = Vec::with_capacity(self.events.len());
+        for event in &self.events {
+            let mut made: Vec<&Emitted> = event.made.iter().collect();
+            made.sort();
+            all.push((made, event.rejected.as_ref()));
+        }
+        all
     }
 
     /// What was emitted and rejected, with causes forgotten.

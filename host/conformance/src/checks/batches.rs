@@ -54,7 +54,7 @@ pub(super) fn plays(kit: &Kit) -> Vec<(Cut, Vec<Item>)> {
 }
 
 /// The first way of cutting for which `select` says something, as a finding.
-fn first(kit: &Kit, select: &dyn Fn(Parting) -> Option<String>) -> Option<Finding> {
+pub(super) fn first(kit: &Kit, select: &dyn Fn(Parting) -> Option<String>) -> Option<Finding> {
     let whole = large(kit, LARGE_ROWS);
     let plays = cuts(kit.seed).into_iter().map(|cut| (cut, &kit.items));
     for (cut, items) in plays.chain([(Cut::Every(usize::MAX), &whole)]) {
@@ -82,7 +82,9 @@ pub(super) fn batch_size(kit: &Kit) -> Verdict {
     if let Some(why) = kit.nothing_seen() {
         return Verdict::not_shown(why);
     }
-    let select = |parting: Parting| (!parting.only_causes).then_some(parting.what);
+    // What differs in its order alone follows from nothing in the input: another law's.
+    let select =
+        |parting: Parting| (!parting.only_causes && !parting.only_order).then_some(parting.what);
     let finding = first(kit, &select);
     let emitted = kit.survey.trace.emitted();
     let ways = cuts(kit.seed).len() + 1;

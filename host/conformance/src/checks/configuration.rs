@@ -60,7 +60,11 @@ pub(super) fn never_traps(kit: &Kit) -> Verdict {
             Err(_) => refused += 1,
         }
     }
+    let breaks = |text: &&str| matches!(does(kit, text), Does::Breaks(_));
+    let notes = config::no_tables().into_iter().filter(|_| findings.is_empty()).find(breaks);
+    let notes = notes.map(|text| format!("it breaks on {text}, which a pipeline file cannot give"));
     Verdict::of(findings, format!("{tried} texts, {refused} of them refused"))
+        .noting(notes.into_iter().collect())
 }
 
 /// CF-05.

@@ -59,11 +59,11 @@ fn judge(kit: &Kit, round: &Round, player: &mut Player<'_>, marks: &[Mark]) -> V
     // Twice the rows and about twice the growth. A doubling buffer grows in steps, so that the
     // step before is looked at only in so far that something grew.
     let grows = late >= GROWTH_BYTES && early > 0 && late * 5 >= early * 6;
+    let sizes: Vec<String> = marks.iter().map(|mark| (mark.memory >> 10).to_string()).collect();
     let said = format!(
-        "{} records in rounds; memory {} KiB, {} KiB after half of them, state {} KiB",
+        "{} records in rounds, {} KiB of memory at each doubling, state {} KiB",
         end.rows,
-        end.memory >> 10,
-        half.memory >> 10,
+        sizes.join(", "),
         end.state >> 10
     );
     if !grows {

@@ -92,6 +92,7 @@ pub(crate) fn check(kit: &Kit, law: Law) -> Checked {
 pub(crate) struct Parting {
     pub what: String,
     pub only_causes: bool,
+    pub only_order: bool,
 }
 
 /// Compares what came of a play with what should have. A play that broke parts, too.
@@ -100,10 +101,15 @@ pub(crate) fn parting(kit: &Kit, expected: &Trace, found: Result<Trace, Broke>) 
         Err(broke) => Some(Parting {
             what: format!("{} breaks there: {}", broke.during, broke.text()),
             only_causes: false,
+            only_order: false,
         }),
-        Ok(found) => expected.difference(&found, |input| kit.name(input)).map(|difference| {
-            Parting { what: difference.what, only_causes: difference.only_causes }
-        }),
+        Ok(found) => {
+            expected.difference(&found, |input| kit.name(input)).map(|difference| Parting {
+                what: difference.what,
+                only_causes: difference.only_causes,
+                only_order: difference.only_order,
+            })
+        }
     }
 }
 

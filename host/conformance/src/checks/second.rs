@@ -5,7 +5,8 @@
 //! A plugin may still use the text itself, so blanks before and behind are compared: they make the
 //! same length and different texts. Only what follows the length, and not the text, is told.
 
-use super::{Verdict, found, parting};
+use super::batches::first;
+use super::{Parting, Verdict, found, parting};
 use crate::history::{Cut, Item};
 use crate::kit::Kit;
 use crate::player::{Broke, Player};
@@ -41,6 +42,14 @@ pub(super) fn second_instance(kit: &Kit) -> Verdict {
                 return Verdict::of(vec![found(kit, items, CUT, what, &fails)], "");
             }
         }
+    }
+    // What was allocated before in batches of another size moves data, too.
+    let select = |parting: Parting| {
+        let what = parting.what;
+        parting.only_order.then(|| format!("{what}; all that differs is the order"))
+    };
+    if let Some(finding) = first(kit, &select) {
+        return Verdict::of(vec![finding], "");
     }
     let emitted = kit.survey.trace.emitted();
     Verdict::passed(format!("{emitted} emissions, the same each time"))

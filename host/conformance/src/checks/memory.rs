@@ -16,6 +16,10 @@ const TIME_MAX: Duration = Duration::from_secs(6);
 /// Growth in the second half that counts: a few pages may always come.
 const GROWTH_BYTES: usize = 192 << 10;
 
+/// Memory with which guests begin that bring a runtime with a collector of garbage. Such a one lets
+/// garbage lie until there is much of it; only the limit itself shows a leak there.
+const RUNTIME_BYTES: usize = 4 << 20;
+
 const YEAR: i64 = 366 * 86_400_000;
 
 /// Where the run stood.
@@ -39,6 +43,7 @@ pub(super) fn memory(kit: &Kit) -> Verdict {
         Ok(player) => player,
         Err(broke) => return Verdict::not_shown(broke.text()),
     };
+    let fresh = player.instance.memory_bytes();
     let marks = match run(kit, &round, &mut player) {
         Ok(marks) => marks,
         Err(broke) if matches!(broke.failure, pawl_core::operator::Failure::Memory(_)) => {
@@ -47,10 +52,15 @@ pub(super) fn memory(kit: &Kit) -> Verdict {
         // A trap or a time limit is told by other laws; here it only ends the look.
         Err(broke) => return Verdict::not_shown(format!("the run ended early: {}", broke.text())),
     };
-    judge(kit, &round, &mut player, &marks)
+    judge(kit, &round, &mut player, (fresh, &marks))
 }
 
-fn judge(kit: &Kit, round: &Round, player: &mut Player<'_>, marks: &[Mark]) -> Verdict {
+fn judge(
+    kit: &Kit,
+    round: &Round,
+    player: &mut Player<'_>,
+    (fresh, marks): (usize, &[Mark]),
+) -> Verdict {
     let [.., quarter, half, end] = marks else {
         return Verdict::not_shown("the run was too short to say (it is slow)");
     };
@@ -71,6 +81,11 @@ fn judge(kit: &Kit, round: &Round, player: &mut Player<'_>, marks: &[Mark]) -> V
     }
     let state = end.state.saturating_sub(half.state);
     let per_record = late / (end.rows - half.rows).max(1);
+    if state * 4 < late && fresh >= RUNTIME_BYTES {
+        return Verdict::not_shown(format!(
+            "memory grows, which may be a collector of garbage that has not begun: {said}"
+        ));
+    }
     if state * 4 < late {
         return failed(format!(
             "memory grows by about {per_record} bytes per record, and the state does not: {said}"

@@ -157,7 +157,7 @@ impl Law {
         }
     }
 
-    fn words(self) -> Words {
+    fn words(self) -> &'static Words {
         crate::words::of(self)
     }
 }

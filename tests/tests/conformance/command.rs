@@ -6,7 +6,7 @@ use serde_json::Value;
 const PEOPLE: &str = r#"{"name":"ada","n":1}
 {"name":"bob","n":2}
 
-{"topic":"t","partition":0,"offset":7,"event_time":null,"key":"k","value":"{\"name\":\"cy\",\"n\":3}"}
+{"topic":"t","partition":0,"offset":7,"key":"k","value":"{\"name\":\"cy\",\"n\":3}"}
 "#;
 
 fn folder() -> Folder {

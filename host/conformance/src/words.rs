@@ -14,18 +14,19 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Law::Component,
         Words {
             name: "component",
-            title: "The plugin is a component without imports that exports `pawl:operator/operator@0.1.0`.",
+            title: "The plugin is a component without imports that exports \
+                   `pawl:operator/operator@0.1.0`.",
             why: "An import is a way out of the sandbox, and a way for time and chance to get in.",
             mend: "Build for `wasm32-unknown-unknown`, make it a component (`wasm-component-ld` or \
-             `wasm-tools component new`), and stub out what the language's runtime imports.",
+                   `wasm-tools component new`), and stub out what the language's runtime imports.",
         },
     ),
     (
         Law::Description,
         Words {
             name: "description",
-            title: "`describe` gives a name, a version and the state formats, its own among those it \
-             reads, and the same each time.",
+            title: "`describe` gives a name, a version and the state formats, its own among those \
+                   it reads, and the same each time.",
             why: "Checkpoints are taken up by what the description says; names go into metrics.",
             mend: "Return constants; list `state-version` among `restores`.",
         },
@@ -34,10 +35,11 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Law::Wiring,
         Words {
             name: "wiring",
-            title: "`configure` gives a wiring with distinct names and sane spans, and the same wiring \
-             for the same configuration.",
+            title: "`configure` gives a wiring with distinct names and sane spans, and the same \
+                   wiring for the same configuration.",
             why: "Topics, headers and watermarks are joined by it before the first record.",
-            mend: "Derive the wiring from the configuration alone; give each output and header one name.",
+            mend: "Derive the wiring from the configuration alone; give each output and header one \
+                   name.",
         },
     ),
     (
@@ -47,7 +49,7 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             title: "No configuration makes it trap, hang or run out of memory.",
             why: "A mistyped file should cost its author one look at a message, not a stack trace.",
             mend: "Return an error from `configure` wherever the text is not what you need; check \
-             numbers before you compute with them.",
+                   numbers before you compute with them.",
         },
     ),
     (
@@ -55,10 +57,10 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "configuration-errors",
             title: "A configuration that cannot be used is refused with a message, not replaced by \
-             something else in silence.",
+                   something else in silence.",
             why: "A field that is swallowed runs for weeks with a default that nobody chose.",
-            mend: "Refuse text that is not JSON and fields of the wrong type; name the field and say \
-             what it should be.",
+            mend: "Refuse text that is not JSON and fields of the wrong type; name the field and \
+                   say what it should be.",
         },
     ),
     (
@@ -66,9 +68,10 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "samples",
             title: "No record of the samples makes it trap.",
-            why: "A trap costs the stage a restore and a replay, and the record becomes a dead letter.",
-            mend: "Reject what you cannot use (`permanent` or `discard`) instead of panicking; take the \
-             record that is named here into your tests.",
+            why: "A trap costs the stage a restore and a replay, and the record becomes a dead \
+                   letter.",
+            mend: "Reject what you cannot use (`permanent` or `discard`) instead of panicking; \
+                   take the record that is named here into your tests.",
         },
     ),
     (
@@ -77,16 +80,16 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             name: "limits",
             title: "It keeps its limits on time and memory over the samples.",
             why: "What runs over a limit is ended like a trap, and becomes a dead letter.",
-            mend: "Do less per record, keep less, or raise the limits in the pipeline file and here \
-             (`--time-per-call-ms`, `--memory-bytes-max`).",
+            mend: "Do less per record, keep less, or raise the limits in the pipeline file and \
+                   here (`--time-per-call-ms`, `--memory-bytes-max`).",
         },
     ),
     (
         Law::WellFormed,
         Words {
             name: "well-formed",
-            title: "What a call returns is whole: columns of one length, ends that ascend, causes and \
-             rejections of rows that were taken, outputs that exist.",
+            title: "What a call returns is whole: columns of one length, ends that ascend, causes \
+                   and rejections of rows that were taken, outputs that exist.",
             why: "The host trusts nothing: an outcome that is not whole is refused as a trap is.",
             mend: "Compare what is named here with the records of `operator.wit`, field by field.",
         },
@@ -96,20 +99,22 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "more-ends",
             title: "`more` comes to an end, after `process` and after `advance`.",
-            why: "The host calls again at once while more is owed: without an end it calls for ever.",
-            mend: "Keep what is owed in a list that gets shorter with each call, and clear `more` with \
-             the last of it.",
+            why: "The host calls again at once while more is owed: without an end it calls for \
+                   ever.",
+            mend: "Keep what is owed in a list that gets shorter with each call, and clear `more` \
+                   with the last of it.",
         },
     ),
     (
         Law::SecondInstance,
         Words {
             name: "second-instance",
-            title: "A second instance with the same configuration makes the same of the same input, \
-             wherever in memory its data lies.",
-            why: "After a crash the host replays the input and compares; what differs stops the task.",
+            title: "A second instance with the same configuration makes the same of the same \
+                   input, wherever in memory its data lies.",
+            why: "After a crash the host replays the input and compares; what differs stops the \
+                   task.",
             mend: "Look for maps without an order (`HashMap`, a Go map), addresses, uninitialised \
-             memory; sort before you emit.",
+                   memory; sort before you emit.",
         },
     ),
     (
@@ -118,7 +123,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             name: "taken",
             title: "Rows that were not taken have left no trace.",
             why: "The host gives them again, so whatever they left is there twice.",
-            mend: "Return the number of rows dealt with, and stop there before you touch the state.",
+            mend: "Return the number of rows dealt with, and stop there before you touch the \
+                   state.",
         },
     ),
     (
@@ -127,7 +133,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             name: "batch-size",
             title: "Outcomes do not depend on how records are cut into batches.",
             why: "Batches end where the log, the load and a crash happen to end them.",
-            mend: "Keep no count of calls, nothing that begins or ends with a batch; emit per record.",
+            mend: "Keep no count of calls, nothing that begins or ends with a batch; emit per \
+                   record.",
         },
     ),
     (
@@ -135,8 +142,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "causes",
             title: "Each emission names the row that caused it.",
-            why: "Ids, headers, priorities and lineage of an emission are those of its cause, and a \
-             replay finds it by its cause.",
+            why: "Ids, headers, priorities and lineage of an emission are those of its cause, and \
+                   a replay finds it by its cause.",
             mend: "Put the row's number in this batch, the rest of an earlier one counted from 0.",
         },
     ),
@@ -155,8 +162,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             name: "snapshot",
             title: "A snapshot ends, keeps its bounds, and changes nothing.",
             why: "Checkpoints are taken at moments that the plugin cannot foresee.",
-            mend: "Write the state without touching it; cut it into parts of at most 8 MiB, and clear \
-             `more` with the last one.",
+            mend: "Write the state without touching it; cut it into parts of at most 8 MiB, and \
+                   clear `more` with the last one.",
         },
     ),
     (
@@ -166,7 +173,7 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             title: "A new instance that takes up a snapshot goes on as if nothing had happened.",
             why: "This is what makes a crash invisible.",
             mend: "Put all that later outcomes depend on into the snapshot, and take all of it up: \
-             look at statics, caches, counters and what is still owed.",
+                   look at statics, caches, counters and what is still owed.",
         },
     ),
     (
@@ -174,7 +181,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "equal-parts",
             title: "Equal states give equal parts: after the same input, and after a restore.",
-            why: "Parts are stored by their content; those that differ for no reason are stored again.",
+            why: "Parts are stored by their content; those that differ for no reason are stored \
+                   again.",
             mend: "Write maps in the order of their keys, and nothing that is not state.",
         },
     ),
@@ -183,30 +191,32 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "unchanged-parts",
             title: "A part that is called unchanged is unchanged.",
-            why: "The host keeps the bytes it has; if they are old, the next crash restores an old state.",
-            mend: "Mark a part as changed wherever anything in it changes, removal too, and give data \
-             under the part's number, whatever it was called by.",
+            why: "The host keeps the bytes it has; if they are old, the next crash restores an old \
+                   state.",
+            mend: "Mark a part as changed wherever anything in it changes, removal too, and give \
+                   data under the part's number, whatever it was called by.",
         },
     ),
     (
         Law::DamagedState,
         Words {
             name: "damaged-state",
-            title: "A state that is truncated, changed, foreign, empty or huge is refused or taken up, \
-             and never a trap.",
+            title: "A state that is truncated, changed, foreign, empty or huge is refused or taken \
+                   up, and never a trap.",
             why: "An error says what is wrong with a state; a trap says nothing.",
-            mend: "Check each length before you read, reserve no memory that the bytes ask for, and \
-             return an error.",
+            mend: "Check each length before you read, reserve no memory that the bytes ask for, \
+                   and return an error.",
         },
     ),
     (
         Law::Advance,
         Words {
             name: "advance",
-            title: "`advance` never traps, wherever it comes: before all records, twice in a row, after a \
-             long gap, after the end.",
+            title: "`advance` never traps, wherever it comes: before all records, twice in a row, \
+                   after a long gap, after the end.",
             why: "No record is to blame for it, so nothing can be set aside: the task stops.",
-            mend: "Jump over gaps instead of stepping through them, and compute spans without overflow.",
+            mend: "Jump over gaps instead of stepping through them, and compute spans without \
+                   overflow.",
         },
     ),
     (
@@ -215,18 +225,20 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             name: "delay",
             title: "No emission lies further behind the watermark than `delay`.",
             why: "What lies behind is late for the next operator, which drops it.",
-            mend: "Declare in `wiring.delay` how long a record may wait here, or emit with the time of \
-             the watermark.",
+            mend: "Declare in `wiring.delay` how long a record may wait here, or emit with the \
+                   time of the watermark.",
         },
     ),
     (
         Law::Ahead,
         Words {
             name: "ahead",
-            title: "No emission lies further ahead of its cause, or of the watermark, than `ahead`.",
+            title: "No emission lies further ahead of its cause, or of the watermark, than \
+                   `ahead`.",
             why: "One time that is too far ahead makes all that follows late.",
-            mend: "Declare in `wiring.ahead` how far ahead a stamp may lie (for a window that stamps \
-             its end: its length); do not emit a window before the watermark reached its end.",
+            mend: "Declare in `wiring.ahead` how far ahead a stamp may lie (for a window that \
+                   stamps its end: its length); do not emit a window before the watermark reached \
+                   its end.",
         },
     ),
     (
@@ -262,8 +274,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             name: "damaged-records",
             title: "Damaged records never make it trap.",
             why: "Producers change without notice, and networks cut records short.",
-            mend: "Reject what does not parse or is out of range; take the record that is named here \
-             into your tests.",
+            mend: "Reject what does not parse or is out of range; take the record that is named \
+                   here into your tests.",
         },
     ),
     (

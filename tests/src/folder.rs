@@ -153,7 +153,8 @@ pub fn plugins() -> PathBuf {
     folder
 }
 
-fn program() -> PathBuf {
+/// The built `pawl`.
+pub fn program() -> PathBuf {
     let program = target().join("release/pawl");
     assert!(program.is_file(), "{} is not built: run `just build` first", program.display());
     program

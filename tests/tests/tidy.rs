@@ -9,7 +9,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("rusqlite", &["host/transport", "host/sink"]),
     ("tokio_postgres", &["host/sink"]),
     ("reqwest", &["host/sink", "host/checkpoint"]),
-    ("hyper", &["host/source"]),
+    ("hyper", &["host/source", "host/monitor"]),
     ("postcard", &["host/codec", "plugins/sdk"]),
     ("anyhow", &["host/cli", "host/demo", "bench"]),
     ("object_store", &["host/checkpoint"]),

@@ -110,7 +110,7 @@ fn row(
     match read {
         Ok(checkpoint) => {
             let header = &checkpoint.header;
-            let Progress { position, ticks, decisions } = header.progress;
+            let Progress { position, ticks, decisions, .. } = header.progress;
             let operators = header.operators.iter().map(|operator| {
                 let digest: String =
                     operator.digest.component.chars().take(DIGEST_DIGITS).collect();

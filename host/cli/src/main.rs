@@ -6,6 +6,7 @@
 
 mod check;
 mod checkpoint;
+mod conformance;
 mod consume;
 mod data;
 mod demo;
@@ -62,6 +63,7 @@ enum Command {
     Consume(consume::Arguments),
     Trace(trace::Arguments),
     Demo(demo::Arguments),
+    Conformance(conformance::Arguments),
     #[command(subcommand)]
     Dlq(dlq::Command),
     #[command(subcommand)]
@@ -73,10 +75,20 @@ enum Command {
     Man(manual::ManArguments),
 }
 
+impl Command {
+    /// How the command line says that logs are written.
+    fn log_format(&self) -> Option<log::Format> {
+        match self {
+            Command::Run(arguments) => arguments.log_format,
+            _ => None,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     terminal::choose(arguments.color);
-    match log::start().and_then(|()| dispatch(&arguments.command)) {
+    match log::start(arguments.command.log_format()).and_then(|()| dispatch(&arguments.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::end(&error),
     }
@@ -92,6 +104,7 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Consume(arguments) => consume::consume(arguments),
         Command::Trace(arguments) => trace::trace(arguments),
         Command::Demo(arguments) => demo::demo(arguments),
+        Command::Conformance(arguments) => conformance::conformance(arguments),
         Command::Dlq(command) => dlq::dlq(command),
         Command::Topic(command) => topic::topic(command),
         Command::Checkpoint(command) => checkpoint::checkpoint(command),

@@ -9,6 +9,7 @@ use pawl_pipeline::Stage;
 use pawl_service::{RunOptions, StopFlag, TaskSummary};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +34,14 @@ pub struct Arguments {
     /// Go on with tasks that the circuit breaker stopped
     #[arg(long)]
     resume: bool,
+    /// Serve metrics, health, status and the live page there, as in 127.0.0.1:9464 (port 0: any).
+    /// Whoever reaches the address sees all of them, dead letters included: keep to the loopback
+    /// unless the network is yours
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// How logs are written on stderr; else as PAWL_LOG_FORMAT says, else as text
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<crate::log::Format>,
     #[command(flatten)]
     overrides: Overrides,
 }
@@ -51,6 +60,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         fresh: arguments.fresh,
         switch_at_checkpoint: arguments.switch_at_checkpoint,
         resume: arguments.resume,
+        listen: arguments.listen,
+        file: Some(arguments.file.clone()),
     };
     let summary = pawl_service::run(&pipeline, &options, &stop)?;
     let mut out = Out::new();

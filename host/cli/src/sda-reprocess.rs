@@ -32,7 +32,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match log::start().and_then(|()| dlq::replay::replay(&arguments.replay)) {
+    match log::start(None).and_then(|()| dlq::replay::replay(&arguments.replay)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::end(&error),
     }

@@ -26,7 +26,20 @@ pub(crate) struct Job {
     /// For each operator its parts; none: as in the base.
     pub parts: Vec<Vec<Option<Vec<u8>>>>,
     pub base: Option<CheckpointName>,
-    pub reply: SyncSender<Result<CheckpointName, Error>>,
+    /// When it was begun, by the clock's microseconds.
+    pub began_us: u64,
+    pub reply: SyncSender<Result<Done, Error>>,
+}
+
+/// A checkpoint that is durable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    /// When its state was.
+    pub created_ms: i64,
+    /// Bytes that it takes itself.
+    pub bytes: u64,
+    /// From its begin until it was durable.
+    pub seconds: f64,
 }
 
 /// The handle; the thread ends when the last one is gone.
@@ -92,9 +105,9 @@ impl Room {
         }
     }
 
-    fn write(&self, job: Job) -> Result<CheckpointName, Error> {
-        let Job { header, image, segments, known, parts, base, .. } = job;
-        let name = header.name;
+    fn write(&self, job: Job) -> Result<Done, Error> {
+        let Job { header, image, segments, known, parts, base, began_us, .. } = job;
+        let (name, created_ms) = (header.name, header.created_ms);
         let mut drafts = Vec::new();
         for EdgeSegment { edge, segment } in segments {
             let held = known.contains(&(edge, segment.first()));
@@ -119,7 +132,8 @@ impl Room {
         }
         let written = self.store.write(&Draft { header, core, base, parts: drafts })?;
         tracing::debug!(?name, ?written, "checkpoint written");
-        Ok(name)
+        let took_us = self.clock.elapsed_us().saturating_sub(began_us);
+        Ok(Done { created_ms, bytes: written.bytes, seconds: took_us as f64 / 1e6 })
     }
 
     /// The checkpoint of another owner in the remote tier, where that was noticed (FN-1).

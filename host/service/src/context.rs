@@ -4,7 +4,7 @@ use crate::check::Ready;
 use crate::checkpointer::Checkpointer;
 use crate::clock::Clock;
 use crate::journal::Journal;
-use crate::metrics::Metrics;
+use crate::monitor::Monitor;
 use crate::plugins::Plugins;
 use crate::stop::StopFlag;
 use pawl_checkpoint::Store;
@@ -12,6 +12,8 @@ use pawl_core::record::Producer;
 use pawl_pipeline::Pipeline;
 use pawl_transport::Transport;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How this run ends, and what a person allows it to do.
@@ -27,6 +29,10 @@ pub struct RunOptions {
     pub switch_at_checkpoint: bool,
     /// Resume tasks that the circuit breaker stopped.
     pub resume: bool,
+    /// Where metrics, health, status and the live page are served; port 0: any.
+    pub listen: Option<SocketAddr>,
+    /// The pipeline file as it was named: shown, so that commands can be typed. Never read.
+    pub file: Option<PathBuf>,
 }
 
 /// What all tasks of a run share.
@@ -45,6 +51,6 @@ pub(crate) struct Context {
     pub options: RunOptions,
     /// Number of the generation and all its producers.
     pub generation: (u64, Vec<Producer>),
-    /// What is counted beside the commits.
-    pub metrics: Arc<Metrics>,
+    /// What the run shows of itself.
+    pub monitor: Arc<Monitor>,
 }

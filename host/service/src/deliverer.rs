@@ -5,6 +5,7 @@
 use crate::clock::Clock;
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
+use crate::meter::Stopwatch;
 use crate::stop::StopFlag;
 use pawl_core::backoff::{full_jitter, scramble};
 use pawl_core::identity;
@@ -48,6 +49,9 @@ pub(crate) struct Deliverer {
     by_place: bool,
     /// Of the batch under way no record can have been taken.
     took_nothing: bool,
+    /// Time between attempts, and time in them.
+    withheld: Arc<Stopwatch>,
+    delivering: Arc<Stopwatch>,
 }
 
 /// One record under way.
@@ -83,7 +87,14 @@ impl Deliverer {
             trouble: None,
             by_place,
             took_nothing: true,
+            withheld: Arc::default(),
+            delivering: Arc::default(),
         })
+    }
+
+    /// Where its time is counted: between attempts, and in them.
+    pub fn measure(&mut self, withheld: Arc<Stopwatch>, delivering: Arc<Stopwatch>) {
+        (self.withheld, self.delivering) = (withheld, delivering);
     }
 
     /// Why it halted; none: because the run ends.
@@ -170,11 +181,14 @@ impl Deliverer {
     }
 
     fn attempt(&mut self, deliveries: &[Delivery<'_>]) -> Result<Vec<Verdict>, pawl_sink::Error> {
-        if !self.opened {
-            self.open()?;
-            self.opened = true;
-        }
-        let verdicts = self.sink.deliver(deliveries)?;
+        let watch = Arc::clone(&self.delivering);
+        let verdicts = watch.time(|| {
+            if !self.opened {
+                self.open()?;
+                self.opened = true;
+            }
+            self.sink.deliver(deliveries)
+        })?;
         if verdicts.len() == deliveries.len() {
             return Ok(verdicts);
         }
@@ -283,6 +297,11 @@ impl Deliverer {
 
     /// Waits for the next attempt, unless the run ends.
     fn wait(&mut self, asked_ms: Option<u64>) -> Result<(), Failure> {
+        let watch = Arc::clone(&self.withheld);
+        watch.time(|| self.wait_for_attempt(asked_ms))
+    }
+
+    fn wait_for_attempt(&mut self, asked_ms: Option<u64>) -> Result<(), Failure> {
         let now = self.clock.elapsed_us();
         let seed = scramble(now ^ (u64::from(self.owner.partition) << 40));
         let (first, max) = (self.rules.backoff_ms, self.rules.backoff_max_ms);

@@ -69,11 +69,43 @@ pub enum Error {
         /// What it said.
         error: std::io::Error,
     },
+    /// The address for metrics, health and the live page cannot be served.
+    Monitor(pawl_monitor::Error),
     /// A task's thread panicked: a bug of the host.
     Panicked(String),
 }
 
 impl Error {
+    /// A short stable name of what went wrong, as `docs/errors.md` lists it.
+    pub fn code(&self) -> &str {
+        match self {
+            Error::Pipeline(_) => "pipeline",
+            Error::Transport(pawl_transport::Error::Fenced { .. })
+            | Error::Checkpoint(pawl_checkpoint::Error::Superseded { .. })
+            | Error::Sink { error: pawl_sink::Error::Fenced { .. }, .. } => "fenced",
+            Error::Transport(pawl_transport::Error::Trimmed { .. }) => "trimmed",
+            Error::Transport(_) => "transport",
+            Error::Checkpoint(_) => "checkpoint",
+            Error::Component { .. } => "component",
+            Error::Restore { .. } => "restore",
+            Error::Sink { error: pawl_sink::Error::Transient { kind, .. }, .. } => kind,
+            Error::Sink { error: pawl_sink::Error::Fatal { code, .. }, .. }
+            | Error::Operator { code, .. }
+            | Error::State { code, .. } => code,
+            Error::Stopped { stop, .. } => match stop {
+                Stop::Call(_) => "call",
+                Stop::Breaker { .. } => "circuit-breaker",
+                Stop::InputChanged { .. } => "input-changed",
+                Stop::OutputChanged { .. } => "output-changed",
+                Stop::Law(_) => "law",
+            },
+            Error::Tasks(_) => "tasks",
+            Error::System { .. } => "system",
+            Error::Monitor(_) => "listen",
+            Error::Panicked(_) => "panicked",
+        }
+    }
+
     /// Whether starting the task again cannot help: it is not restarted.
     pub(crate) fn is_final(&self) -> bool {
         match self {
@@ -125,6 +157,7 @@ impl fmt::Display for Error {
                 tasks.iter().try_for_each(|(task, why)| write!(f, "\n  {task}: {why}"))
             }
             Error::System { doing, error } => write!(f, "failed to {doing}: {error}"),
+            Error::Monitor(error) => error.fmt(f),
             Error::Panicked(what) => write!(f, "a bug of the host: {what}; please report it"),
         }
     }

@@ -5,6 +5,7 @@ use crate::crash;
 use crate::deliverer::Deliverer;
 use crate::error::Error;
 use crate::journal::{Among, InHand, Journal, Row};
+use crate::meter::OperatorMeter;
 use crate::plugins::Running;
 use crate::wiring::Told;
 use pawl_core::commit::TaskId;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Guest {
     runs: Runs,
     watch: Option<Watch>,
+    meter: Arc<OperatorMeter>,
 }
 
 enum Runs {
@@ -61,7 +63,7 @@ pub(crate) struct GuestState {
 
 impl Guest {
     /// Makes and configures an instance. `patience` multiplies the limits on time, and on memory.
-    pub fn new(running: &Running, patience: u32) -> Result<Self, Error> {
+    pub fn new(running: &Running, patience: u32, meter: Arc<OperatorMeter>) -> Result<Self, Error> {
         let mut limits = running.limits.clone();
         limits.memory_bytes_max = limits.memory_bytes_max.saturating_mul(patience.max(1) as usize);
         let failed = |error| Error::Component { operator: running.name.clone(), error };
@@ -75,12 +77,13 @@ impl Guest {
         })?;
         let mut instance = component.instantiate(config, &limits).map_err(failed)?;
         instance.set_patience(patience.max(1));
-        Ok(Self { runs: Runs::Plugin(Box::new(instance)), watch: None })
+        meter.holds(instance.memory_bytes());
+        Ok(Self { runs: Runs::Plugin(Box::new(instance)), watch: None, meter })
     }
 
     /// What delivers the records of a sink.
-    pub fn sink(deliverer: Deliverer) -> Self {
-        Self { runs: Runs::Sink(Box::new(deliverer)), watch: None }
+    pub fn sink(deliverer: Deliverer, meter: Arc<OperatorMeter>) -> Self {
+        Self { runs: Runs::Sink(Box::new(deliverer)), watch: None, meter }
     }
 
     /// What delivers, if this is a sink.
@@ -122,15 +125,19 @@ impl Guest {
     /// Gives it its state back.
     pub fn restore(&mut self, state: &GuestState, name: &str) -> Result<(), Error> {
         let Runs::Plugin(instance) = &mut self.runs else { return Ok(()) };
-        instance
-            .restore(state.version, &state.parts)
-            .map_err(|error| Error::Restore { operator: name.to_owned(), error })
+        let restored = self.meter.busy.time(|| instance.restore(state.version, &state.parts));
+        self.meter.holds(instance.memory_bytes());
+        restored.map_err(|error| Error::Restore { operator: name.to_owned(), error })
     }
 
     /// Its state now. `full`: with the bytes of every part.
     pub fn snapshot(&mut self, full: bool) -> Result<Vec<StatePart>, Failure> {
         match &mut self.runs {
-            Runs::Plugin(instance) => instance.snapshot(full),
+            Runs::Plugin(instance) => {
+                let given = self.meter.busy.time(|| instance.snapshot(full));
+                self.meter.holds(instance.memory_bytes());
+                given
+            }
             Runs::Sink(_) => Ok(Vec::new()),
         }
     }
@@ -163,7 +170,8 @@ impl Operator for Guest {
             }),
         });
         crash::around_call(&batch.values.data);
-        let outcome = instance.process(batch);
+        let outcome = self.meter.busy.time(|| instance.process(batch));
+        self.meter.holds(instance.memory_bytes());
         drop(held);
         outcome
     }
@@ -178,7 +186,8 @@ impl Operator for Guest {
                 Held::Alone(suspect.journal.hold_nothing())
             }
         });
-        let outcome = instance.advance(watermark);
+        let outcome = self.meter.busy.time(|| instance.advance(watermark));
+        self.meter.holds(instance.memory_bytes());
         drop(held);
         outcome
     }

@@ -20,6 +20,7 @@ mod service;
 mod supervisor;
 mod sources;
 mod progress;
+mod meter;
 
 mod life;
 mod journal;
@@ -30,7 +31,7 @@ mod guest;
 mod worker;
 mod checkpointer;
 mod tiers;
-pub mod metrics;
+pub mod monitor;
 
 pub use check::check;
 pub use context::RunOptions;

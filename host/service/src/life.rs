@@ -76,6 +76,7 @@ impl<'a> Life<'a> {
         let names = context.store.names(id)?;
         let newest = names.first().copied().unwrap_or_default();
         let epoch = context.transport.claim(id, newest.epoch)?;
+        board.tell(|standing| standing.epoch = Some(epoch));
         crash::at(CrashPoint::Claimed);
         let mut life = Self {
             context,

@@ -1,9 +1,13 @@
 //! What the supervisor can see of a task, and what it asks of it. Written by the task's thread
 //! between two steps; a look never waits for a guest.
 
+use crate::checkpointer::Done;
+use crate::meter::Meter;
+use pawl_checkpoint::RecoveryPath;
 use pawl_core::clock::Clock as EventClock;
 use pawl_core::commit::Progress;
 use pawl_core::counters::Counters;
+use pawl_core::decision::CheckpointName;
 use pawl_core::record::{NO_TIME, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +29,37 @@ pub(crate) struct Standing {
     pub watermark: Option<Timestamp>,
     /// It has ended for good: drained, or given up with this reason.
     pub ended: Option<Result<(), String>>,
+    /// Its owner's number, once it has one.
+    pub epoch: Option<u64>,
+    /// The last commit was found: position and counters are those of the log.
+    pub known: bool,
+    /// Records taken whose outcome is not durable.
+    pub in_flight: u64,
+    /// The newest durable checkpoint.
+    pub checkpoint: Option<CheckpointFacts>,
+    /// From where the state came, the last time.
+    pub recovered: Option<RecoveryPath>,
+    /// Code and text of the last failure, until the task runs again.
+    pub failure: Option<(String, String)>,
+}
+
+/// What is shown of a durable checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CheckpointFacts {
+    pub name: CheckpointName,
+    /// When it was made.
+    pub created_ms: i64,
+    /// Bytes that it takes itself, and seconds from its begin until it was durable; none if
+    /// another run wrote it.
+    pub cost: Option<(u64, f64)>,
+}
+
+impl CheckpointFacts {
+    /// Of one that has just become durable.
+    pub fn of(name: CheckpointName, done: &Done) -> Self {
+        let Done { created_ms, bytes, seconds } = *done;
+        Self { name, created_ms, cost: Some((bytes, seconds)) }
+    }
 }
 
 /// Shared by a task's thread and the supervisor.
@@ -33,19 +68,21 @@ pub(crate) struct Board {
     standing: Mutex<Standing>,
     close_at: Mutex<Timestamp>,
     resumed: AtomicBool,
+    /// What the task uses.
+    pub meter: Meter,
 }
 
-impl Default for Board {
-    fn default() -> Self {
+impl Board {
+    /// Of a task of which nothing is known yet.
+    pub fn new(meter: Meter) -> Self {
         Self {
             standing: Mutex::default(),
             close_at: Mutex::new(NO_TIME),
             resumed: AtomicBool::new(false),
+            meter,
         }
     }
-}
 
-impl Board {
     /// A copy of what the task told last.
     pub fn look(&self) -> Standing {
         self.lock().clone()

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::guest::{Guest, GuestState};
 use crate::life::Life;
 use crate::plugins::Running;
+use crate::progress::CheckpointFacts;
 use crate::wiring::{self, Told};
 use pawl_checkpoint::{Checkpoint, Header, OperatorRecord, Owner, RecoveryPath};
 use pawl_core::SEMANTICS;
@@ -81,6 +82,7 @@ impl Life<'_> {
         }
         let (image, segments) = state.image();
         let header = self.header(&state, &running, &guests);
+        let name = header.name;
         let parts = vec![Vec::new(); guests.len()];
         let (reply, answer) = sync_channel(1);
         self.context.checkpointer.submit(Job {
@@ -90,9 +92,11 @@ impl Life<'_> {
             known: BTreeSet::new(),
             parts,
             base: None,
+            began_us: self.context.clock.elapsed_us(),
             reply,
         });
-        answer.recv().unwrap_or_else(|_| Err(gone()))?;
+        let done = answer.recv().unwrap_or_else(|_| Err(gone()))?;
+        self.board.tell(|standing| standing.checkpoint = Some(CheckpointFacts::of(name, &done)));
         self.born = true;
         Ok(())
     }
@@ -226,7 +230,8 @@ impl Life<'_> {
             );
         }
         let path = if self.born { RecoveryPath::Fresh } else { found.path };
-        self.context.metrics.recovered(path);
+        self.context.monitor.recovered(path);
+        self.board.tell(|standing| standing.recovered = Some(path));
         self.born = false;
         let Some(checkpoint) = found.checkpoint else {
             if self.context.options.fresh {
@@ -241,8 +246,8 @@ impl Life<'_> {
         let name = checkpoint.header.name;
         let (epoch, sequence) = (name.epoch, name.sequence);
         let (path, newer) = (path.name(), found.rejected.len());
-        let task = &self.id;
-        tracing::info!(%task, epoch, sequence, path, newer, "recovering from a checkpoint");
+        let (task, stage) = (&self.id, &self.id.stage);
+        tracing::info!(%task, epoch, sequence, path, newer, %stage, "recovering from a checkpoint");
         self.base_of(checkpoint, root)
     }
 
@@ -371,6 +376,12 @@ impl Life<'_> {
             }
         }
         self.durable = header.name;
+        let (name, created_ms) = (header.name, header.created_ms);
+        self.board.tell(|standing| {
+            if standing.checkpoint.is_none_or(|known| known.name != name) {
+                standing.checkpoint = Some(CheckpointFacts { name, created_ms, cost: None });
+            }
+        });
         self.starts_in_vain = self.epoch.saturating_sub(header.name.epoch).saturating_sub(1);
         let operators = header.operators.into_iter().map(|operator| operator.digest).collect();
         Ok(Base { image, segments, guests, operators, name: Some(header.name) })
@@ -404,7 +415,10 @@ impl Life<'_> {
 
     /// What runs an operator, or delivers to a sink.
     pub(crate) fn guest(&self, running: &Running, patience: u32) -> Result<Guest, Error> {
-        let Some(sink) = &self.stage.sink else { return Guest::new(running, patience) };
+        let meter = &self.board.meter;
+        let Some(sink) = &self.stage.sink else {
+            return Guest::new(running, patience, meter.operator(&running.name));
+        };
         let owner = pawl_sink::Owner {
             pipeline: self.context.pipeline.name.clone(),
             stage: self.stage.name.clone(),
@@ -414,7 +428,9 @@ impl Life<'_> {
         };
         let (clock, stop) = (Arc::clone(&self.context.clock), Arc::clone(&self.context.stop));
         let by_place = running.configuration.edge.id == pawl_core::identity::IdSource::Position;
-        Ok(Guest::sink(Deliverer::new(sink, owner, by_place, clock, stop)?))
+        let mut deliverer = Deliverer::new(sink, owner, by_place, clock, stop)?;
+        deliverer.measure(Arc::clone(&meter.withheld), Arc::clone(&meter.delivering));
+        Ok(Guest::sink(deliverer, meter.operator(&running.name)))
     }
 
     pub(crate) fn spec(&self, running: &[Running], guests: &[Guest]) -> Result<Spec, Error> {

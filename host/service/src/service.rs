@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::context::{Context, RunOptions};
 use crate::error::Error;
 use crate::journal::Journal;
-use crate::metrics::Metrics;
+use crate::monitor::{Monitor, Watcher};
 use crate::plugins::Plugins;
 use crate::progress::Standing;
 use crate::stop::StopFlag;
@@ -58,6 +58,7 @@ pub fn run_with_clock(
     clock: Arc<dyn Clock>,
 ) -> Result<Summary, Error> {
     let lock = Lock::acquire(&pipeline.data, clock.now_ms())?;
+    let monitor = Monitor::open(pipeline, options, clock.now_ms())?;
     let plugins = Plugins::new(pipeline, true)?;
     let ready = check::ready(pipeline, &plugins)?;
     let transport: Arc<dyn Transport> = Arc::new(open_transport(pipeline, false)?);
@@ -87,7 +88,6 @@ pub fn run_with_clock(
         Arc::clone(&clock),
         tiers.replication(),
     )?;
-    let metrics = Arc::new(Metrics::new(&pipeline.data, tiers.replication()));
     let context = Arc::new(Context {
         pipeline: shared,
         log: transport.identity()?,
@@ -101,16 +101,18 @@ pub fn run_with_clock(
         checkpointer,
         options: options.clone(),
         generation,
-        metrics: Arc::clone(&metrics),
+        monitor: Arc::clone(&monitor),
     });
+    let watcher = Watcher::start(&context, tiers.replication())?;
     let outcomes = supervisor::supervise(&context);
+    watcher.end();
     let journal_closed = context.journal.close();
     drop(context); // the checkpointer ends with its last handle
     if thread.join().is_err() {
         return Err(Error::Panicked("the checkpointer".to_owned()));
     }
     tiers.close();
-    metrics.write();
+    monitor.end(tiers.replication().as_ref());
     drop(lock);
     let summary = summary(outcomes?)?;
     journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;

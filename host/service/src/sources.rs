@@ -14,6 +14,18 @@ pub(crate) struct Sources {
     list: Vec<Watched>,
 }
 
+/// How a source does, for whoever looks.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceStanding {
+    pub source: Source,
+    pub runs: bool,
+    /// It failed and will be started again.
+    pub waits_to_start: bool,
+    pub standing: Standing,
+    /// Code and text of its last failure, until it runs again.
+    pub failed: Option<(String, String)>,
+}
+
 /// One source and how it does.
 struct Watched {
     source: Source,
@@ -22,8 +34,8 @@ struct Watched {
     /// When it is started again, if it is to be.
     again_us: Option<u64>,
     standing: Standing,
-    /// Why it was given up.
-    failed: Option<String>,
+    /// Why it failed, code and text, until it runs again; for good if it is not started again.
+    failed: Option<(String, String)>,
 }
 
 impl Sources {
@@ -63,7 +75,7 @@ impl Sources {
                         if let Some(address) = handle.address() {
                             tracing::info!(source = %watched.source.name, %address, "listening");
                         }
-                        watched.handle = Some(handle);
+                        (watched.handle, watched.failed) = (Some(handle), None);
                     }
                     Err(error) => watched.failed(&error, context, now),
                 }
@@ -81,6 +93,18 @@ impl Sources {
         })
     }
 
+    /// How each of them does.
+    pub fn standings(&self) -> Vec<SourceStanding> {
+        let one = |watched: &Watched| SourceStanding {
+            source: watched.source.clone(),
+            runs: watched.handle.is_some(),
+            waits_to_start: watched.again_us.is_some(),
+            standing: watched.standing.clone(),
+            failed: watched.failed.clone(),
+        };
+        self.list.iter().map(one).collect()
+    }
+
     /// Asks all of them to end.
     pub fn drain(&self) {
         self.list.iter().filter_map(|watched| watched.handle.as_ref()).for_each(Handle::drain);
@@ -94,14 +118,16 @@ impl Sources {
                 handle.drain();
                 watched.standing = handle.standing();
                 if let Err(error) = handle.join() {
-                    watched.failed = Some(error.to_string());
+                    watched.failed = Some((error.code().to_owned(), error.to_string()));
                 }
             }
             let (name, standing) = (&watched.source.name, &watched.standing);
             let (records, dead, position) =
                 (standing.records, standing.dead_letters, &standing.position);
             tracing::info!(source = %name, records, dead_letters = dead, %position, "source ended");
-            if let Some(why) = watched.failed.take() {
+            // One that was to be started again has lost nothing.
+            let given_up = watched.again_us.is_none();
+            if let Some((_, why)) = watched.failed.take().filter(|_| given_up) {
                 failed.push((TaskId { stage: format!("source.{name}"), partition: 0 }, why));
             }
         }
@@ -133,11 +159,13 @@ impl Watched {
 
     /// Nothing is lost by it: it goes on where its last commit stands.
     fn failed(&mut self, error: &Error, context: &Context, now: u64) {
-        tracing::error!(source = %self.source.name, %error, "source failed");
+        tracing::error!(
+            source = %self.source.name, code = error.code(), %error, "source failed"
+        );
         self.failures += 1;
+        self.failed = Some((error.code().to_owned(), error.to_string()));
         let given = &context.pipeline.supervisor;
         if error.class() == Class::Fatal || self.failures >= given.failures_max {
-            self.failed = Some(error.to_string());
             return;
         }
         let (first, max) = (given.backoff_ms, given.backoff_max_ms);

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::dead_letters;
 use crate::error::Error;
 use crate::life::live;
+use crate::meter::Meter;
 use crate::progress::{Board, Standing};
 use crate::sources::Sources;
 use pawl_core::backoff::{Backoff, BackoffRules};
@@ -19,8 +20,11 @@ use std::time::Duration;
 /// How often the supervisor looks at its tasks.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How often metrics are written.
-const MEASURE_EVERY_US: u64 = 1_000_000;
+/// How often is told how the sources do.
+const TELL_EVERY_US: u64 = 100_000;
+
+/// How often dead letters are let go that are too old.
+const AGE_EVERY_US: u64 = 1_000_000;
 
 /// A guest runs on the task's stack; wasmtime takes 512 KiB of it and does not check the rest.
 const STACK_BYTES: usize = 8 << 20;
@@ -39,7 +43,7 @@ pub(crate) type Outcomes = Vec<(TaskId, Standing)>;
 pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
     let mut tasks = Vec::new();
     let (mut closed, mut failed) = (None, None);
-    let mut measured = context.clock.elapsed_us();
+    let (mut told, mut aged) = (None, context.clock.elapsed_us());
     if let Err(error) = start_all(context, &mut tasks) {
         // Those that run must end before the folder is let go.
         failed = Some(error);
@@ -48,6 +52,7 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
     let mut sources = Sources::start(context);
     while !tasks.iter().all(|task| task.board.look().ended.is_some()) {
         sources.look(context);
+        context.monitor.beat();
         if context.stop.is_draining() {
             sources.drain();
         }
@@ -75,14 +80,17 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
             }
         }
         let now = context.clock.elapsed_us();
-        if now.saturating_sub(measured) >= MEASURE_EVERY_US {
-            measured = now;
-            context.metrics.write();
+        if told.is_none_or(|at| now.saturating_sub(at) >= TELL_EVERY_US) {
+            told = Some(now);
+            context.monitor.sources(sources.standings());
+        }
+        if now.saturating_sub(aged) >= AGE_EVERY_US {
+            aged = now;
             dead_letters::drop_old(context);
         }
         std::thread::sleep(LOOK);
     }
-    context.metrics.write();
+    context.monitor.rest();
     dead_letters::drop_old(context);
     let mut outcomes = Vec::new();
     for (task, why) in sources.join() {
@@ -108,7 +116,10 @@ fn start_all(context: &Arc<Context>, tasks: &mut Vec<Watched>) -> Result<(), Err
 }
 
 fn watch(context: &Arc<Context>, id: TaskId) -> Result<Watched, Error> {
-    let board = Arc::new(Board::default());
+    let operators = context.pipeline.stage(&id.stage).map(|stage| &stage.operators);
+    let names = operators.into_iter().flatten().map(|operator| operator.name.as_str());
+    let board = Arc::new(Board::new(Meter::new(names)));
+    context.monitor.watch(&id, &board);
     let (shared, theirs, named) = (Arc::clone(context), Arc::clone(&board), id.clone());
     let thread = std::thread::Builder::new()
         .name(id.to_string())
@@ -136,13 +147,19 @@ fn again_and_again(context: &Context, id: &TaskId, board: &Board) -> Result<(), 
     let mut backoff = Backoff::default();
     loop {
         let lived = std::panic::catch_unwind(AssertUnwindSafe(|| live(context, id, board)));
+        board.meter.let_go();
         let error = match lived {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(panic) => Error::Panicked(text_of(panic.as_ref())),
         };
-        board.tell(|standing| (standing.running, standing.quiescent) = (false, false));
-        tracing::error!(task = %id, %error, "task failed");
+        board.tell(|standing| {
+            (standing.running, standing.quiescent) = (false, false);
+            standing.failure = Some((error.code().to_owned(), error.to_string()));
+        });
+        tracing::error!(
+            task = %id, stage = %id.stage, code = error.code(), %error, "task failed"
+        );
         if error.ends_process() {
             context.stop.drain();
         }
@@ -164,6 +181,7 @@ fn again_and_again(context: &Context, id: &TaskId, board: &Board) -> Result<(), 
         while context.clock.elapsed_us() < until && !context.stop.is_draining() {
             std::thread::sleep(LOOK.min(Duration::from_millis(wait)));
         }
+        board.meter.restarted();
     }
 }
 

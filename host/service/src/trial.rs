@@ -17,6 +17,7 @@ use pawl_core::record::{NO_TIME, Record, Records, Timestamp};
 use pawl_core::state::State;
 use pawl_pipeline::{Pipeline, Stage};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Calls that an operator may owe more for, and records that one record may become, at most.
 const CALLS_MAX: usize = 10_000;
@@ -273,12 +274,12 @@ impl Chain {
         if place.is_some() {
             return Ok(());
         }
-        let mut guest = Guest::new(running, 1)?;
+        let mut guest = Guest::new(running, 1, Arc::default())?;
         let state = self.states.get(at).cloned().unwrap_or_default();
         if let Err(error) = guest.restore(&state, &running.name) {
             let name = format!("{}/{}", stage.name, running.name);
             self.fresh.entry(name).or_insert_with(|| error.to_string());
-            guest = Guest::new(running, 1)?;
+            guest = Guest::new(running, 1, Arc::default())?;
         }
         *place = Some(guest);
         Ok(())

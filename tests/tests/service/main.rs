@@ -12,6 +12,12 @@ mod isolation;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod time;
 #[cfg(test)]
 mod trace;
+#[cfg(test)]
+mod traces;

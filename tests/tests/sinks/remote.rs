@@ -115,7 +115,7 @@ impl World {
     /// From where the tasks of the last run recovered: local, remote, fresh.
     fn recovered(&self) -> [u64; 3] {
         ["local", "remote", "fresh"].map(|path| {
-            let name = format!("recovery_path_total{{path=\"{path}\"}}");
+            let name = format!("pawl_recovery_path_total{{path=\"{path}\"}}");
             self.metric(&name).unwrap_or_else(|| panic!("{name} is not told")) as u64
         })
     }
@@ -244,8 +244,8 @@ fn goes_on_without(mut world: World, away: impl FnOnce(&mut World), back: impl F
     let before = world.outputs();
     wait_for("more results", LIMIT, || (world.outputs() > before + 100).then_some(()));
     wait_for("failures and lag", LIMIT, || {
-        let failures = world.metric("checkpoint_remote_failures_total{")?;
-        let lag = world.metric("checkpoint_remote_lag_seconds{")?;
+        let failures = world.metric("pawl_checkpoint_remote_failures_total{")?;
+        let lag = world.metric("pawl_checkpoint_remote_lag_seconds{")?;
         (failures >= 1.0 && lag > 0.0).then_some(())
     });
     running.wait_until_it_says("failed to copy a checkpoint, trying again");

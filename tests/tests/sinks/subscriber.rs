@@ -153,7 +153,7 @@ impl World {
     pub fn recovered(&self, path: &str) -> u64 {
         let text = std::fs::read_to_string(self.folder.data().join("metrics.prom"))
             .expect("a run leaves its metrics");
-        let name = format!("recovery_path_total{{path=\"{path}\"}} ");
+        let name = format!("pawl_recovery_path_total{{path=\"{path}\"}} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&name));
         line.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))
     }

@@ -83,6 +83,8 @@ fn contents(checkpoint: &Checkpoint) -> Value {
 }
 
 fn progress(progress: &Progress) -> Value {
-    let Progress { position, ticks, decisions } = progress;
-    json!({ "position": position, "ticks": ticks, "decisions": decisions })
+    let Progress { position, ticks, decisions, admitted } = progress;
+    json!({
+        "position": position, "ticks": ticks, "decisions": decisions, "admitted": admitted,
+    })
 }

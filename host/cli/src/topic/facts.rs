@@ -2,7 +2,7 @@
 //! how far each reader is. Only looks.
 
 use anyhow::Result;
-use pawl_core::commit::TaskId;
+use pawl_core::commit::{Progress, TaskId};
 use pawl_core::record::Offset;
 use pawl_pipeline::{KeySource, Pipeline};
 use pawl_transport::{Embedded, Transport};
@@ -105,7 +105,8 @@ fn stored(pipeline: &Pipeline, transport: &Embedded, facts: &mut Facts) -> Resul
         let (first, end) = transport.range(&topic, partition)?;
         facts.partitions.push(Partition { partition, first, end });
         for task in reading(pipeline, &topic, partition) {
-            let position = transport.recovery(&task)?.commit.map(|commit| commit.progress.position);
+            let commit = transport.recovery(&task)?.commit;
+            let position = commit.map(|commit| next(pipeline, &topic, &commit.progress));
             let lag = end.saturating_sub(position.unwrap_or(first));
             facts.readers.push(Reader { task: task.to_string(), partition, position, lag });
         }
@@ -114,10 +115,19 @@ fn stored(pipeline: &Pipeline, transport: &Embedded, facts: &mut Facts) -> Resul
     Ok(())
 }
 
-/// The tasks that read a partition.
+/// The tasks that read a partition, as their input or as what was sent back to them.
 pub fn reading(pipeline: &Pipeline, topic: &str, partition: u32) -> Vec<TaskId> {
-    let stages = pipeline.readers(topic).into_iter();
+    let sent_back = pipeline.stages.iter().filter(|stage| stage.replay == topic);
+    let stages = pipeline.readers(topic).into_iter().chain(sent_back);
     stages.map(|stage| TaskId { stage: stage.name.clone(), partition }).collect()
+}
+
+/// The next row of a topic that a task at this place reads.
+pub fn next(pipeline: &Pipeline, topic: &str, progress: &Progress) -> Offset {
+    match pipeline.stages.iter().any(|stage| stage.replay == topic) {
+        true => progress.admitted,
+        false => progress.position,
+    }
 }
 
 fn writers(pipeline: &Pipeline, topic: &str) -> Vec<String> {
@@ -133,6 +143,8 @@ fn role(pipeline: &Pipeline, topic: &str) -> Option<&'static str> {
         .is_some_and(|name| pipeline.sources.iter().any(|source| source.name == name));
     if topic == pipeline.dead_letters.topic {
         Some("dead letters")
+    } else if pipeline.stages.iter().any(|stage| stage.replay == topic) {
+        Some("dead letters sent back")
     } else if is_state {
         Some("place of a source")
     } else {

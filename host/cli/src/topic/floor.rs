@@ -2,11 +2,11 @@
 //! tier, would have to be replayed from. The same rule by which a run lets go of input, for
 //! somebody who only looks; where it is not known what a reader needs, nothing may go.
 
-use super::facts::{Facts, reading};
+use super::facts::{Facts, next, reading};
 use crate::data;
 use anyhow::{Context, Result};
 use pawl_checkpoint::Store;
-use pawl_core::commit::TaskId;
+use pawl_core::commit::{Progress, TaskId};
 use pawl_core::record::Offset;
 use pawl_pipeline::Pipeline;
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub fn all(pipeline: &Pipeline, facts: &Facts) -> Vec<Floor> {
 pub fn one(pipeline: &Pipeline, topic: &str, partition: u32, end: Offset) -> Floor {
     let mut floor = Floor { partition, below: Some(end), reader: None, why: None };
     for task in reading(pipeline, topic, partition) {
-        match needed_from(pipeline, &task) {
+        match needed_from(pipeline, topic, &task) {
             Ok(position) => {
                 if floor.reader.is_none() || floor.below.is_some_and(|below| position < below) {
                     floor.below = Some(position);
@@ -50,17 +50,17 @@ pub fn one(pipeline: &Pipeline, topic: &str, partition: u32, end: Offset) -> Flo
 }
 
 /// The first row that a task may need again. An error: that cannot be told, or all of them.
-fn needed_from(pipeline: &Pipeline, task: &TaskId) -> Result<Offset> {
-    let mut needed = in_store(pipeline, &data::store(pipeline), task)?;
+fn needed_from(pipeline: &Pipeline, topic: &str, task: &TaskId) -> Result<Offset> {
+    let mut needed = in_store(pipeline, &data::store(pipeline), topic, task)?;
     if pipeline.checkpoint.remote.is_some() {
         let remote = data::remote_store(pipeline)?;
-        let far = in_store(pipeline, &remote, task);
+        let far = in_store(pipeline, &remote, topic, task);
         needed = needed.min(far.context("the remote tier of checkpoints")?);
     }
     Ok(needed)
 }
 
-fn in_store(pipeline: &Pipeline, store: &dyn Store, task: &TaskId) -> Result<Offset> {
+fn in_store(pipeline: &Pipeline, store: &dyn Store, topic: &str, task: &TaskId) -> Result<Offset> {
     let kept_min = pipeline.checkpoint.kept_min.max(3) as usize;
     let mut headers = Vec::new();
     for name in store.names(task)? {
@@ -73,7 +73,11 @@ fn in_store(pipeline: &Pipeline, store: &dyn Store, task: &TaskId) -> Result<Off
     }
     let count = headers.len();
     match pawl_checkpoint::Floor::of(headers.iter()) {
-        Some(floor) if count >= kept_min => Ok(floor.position),
+        Some(floor) if count >= kept_min => {
+            let pawl_checkpoint::Floor { position, decisions, admitted } = floor;
+            let least = Progress { position, decisions, admitted, ticks: 0 };
+            Ok(next(pipeline, topic, &least))
+        }
         _ => anyhow::bail!(
             "{task} has {count} of its {kept_min} checkpoints yet, and may need all rows"
         ),

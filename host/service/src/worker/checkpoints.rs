@@ -5,6 +5,7 @@ use super::{Pending, Worker};
 use crate::checkpointer::Job;
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
+use crate::progress::CheckpointFacts;
 use crate::recover::gone;
 use pawl_core::cadence::{CheckpointRules, SinceCheckpoint};
 use pawl_core::operator::Failure;
@@ -41,6 +42,14 @@ impl Worker<'_, '_> {
 
     /// Copies the state and hands it over to be written. What it rests on is durable first.
     pub(super) fn take_checkpoint(&mut self) -> Result<(), Error> {
+        // No input is taken meanwhile.
+        self.life.board.meter.withheld.start();
+        let taken = self.copy_state();
+        self.life.board.meter.withheld.stop();
+        taken
+    }
+
+    fn copy_state(&mut self) -> Result<(), Error> {
         if !self.it.task.is_replaying() {
             self.commit_now()?;
         }
@@ -63,7 +72,8 @@ impl Worker<'_, '_> {
         crash::at(CrashPoint::SnapshotTaken);
         let (known, base) = (std::mem::take(&mut self.it.known), Some(self.it.durable));
         self.it.known.clone_from(&known);
-        let job = Job { header, image, segments, known, parts, base, reply };
+        let began_us = start;
+        let job = Job { header, image, segments, known, parts, base, began_us, reply };
         self.life.context.checkpointer.submit(job);
         self.checkpoint = Some(pending);
         self.checkpointed_root = self.it.task.progress().root();
@@ -89,7 +99,11 @@ impl Worker<'_, '_> {
             },
         };
         match outcome {
-            Ok(_) => {}
+            Ok(done) => {
+                let facts = CheckpointFacts::of(pending.name, &done);
+                self.life.board.meter.checkpointed();
+                self.life.board.tell(|standing| standing.checkpoint = Some(facts));
+            }
             Err(Error::Checkpoint(error))
                 if !self.refused
                     && (error.is_damage()

@@ -1,7 +1,7 @@
 //! When a commit is due, what must hold before it, and what follows once it is durable. One commit
 //! is in flight at most, and nothing of a step that failed is ever in one.
 
-use super::{InFlight, UNCOMMITTED_BYTES_MAX, Worker};
+use super::{Held, InFlight, UNCOMMITTED_BYTES_MAX, Worker};
 use crate::crash::{self, CrashPoint};
 use crate::dead_letters;
 use crate::error::Error;
@@ -24,13 +24,16 @@ impl Worker<'_, '_> {
             if due {
                 // One commit in flight; a second one waits for it.
                 let must_wait = self.credit.is_spent() || task.waiting().0 >= UNCOMMITTED_BYTES_MAX;
-                self.poll_commit(must_wait)?;
+                match must_wait {
+                    true => self.wait_for_credit()?,
+                    false => self.poll_commit(false)?,
+                }
                 if self.commit.is_none() {
                     self.begin_commit()?;
                 }
             }
         } else if self.credit.is_spent() {
-            self.poll_commit(true)?;
+            self.wait_for_credit()?;
         }
         if did && self.checkpoint_is_due(now) {
             self.take_checkpoint()?;
@@ -53,8 +56,10 @@ impl Worker<'_, '_> {
         let ticket = self.life.context.transport.submit(batch, now);
         crash::at(CrashPoint::CommitSubmitted);
         let taken = std::mem::take(&mut self.taken);
-        self.commit = Some(InFlight { ticket, commit, taken, letters });
-        self.commit_since_us = None;
+        let began_us = self.commit_since_us.take().unwrap_or(self.step_began_us);
+        let traces = std::mem::take(&mut self.traces);
+        let held = Held { began_us, traces, commit, taken, letters };
+        self.commit = Some(InFlight { ticket, held });
         self.life.board.tell(|standing| standing.quiescent = false);
         Ok(())
     }
@@ -71,22 +76,36 @@ impl Worker<'_, '_> {
             return Ok(());
         };
         outcome?;
+        let held = in_flight.held;
         crash::at(CrashPoint::CommitDurable);
-        self.credit.give_back(in_flight.taken.0, in_flight.taken.1);
-        self.committed = in_flight.commit;
+        self.credit.give_back(held.taken.0, held.taken.1);
+        self.tell_spans(&held);
+        self.committed = held.commit;
         let (progress, counters) = (self.committed.progress, self.committed.counters.clone());
+        let (watermark, records) = (self.watermark(), self.in_flight());
+        self.life.board.meter.committed();
         self.life.board.tell(|standing| {
             standing.committed = progress;
             standing.counters = counters;
+            standing.watermark = watermark;
+            standing.in_flight = records;
         });
         let context = &self.life.context;
-        match in_flight.letters {
+        match held.letters {
             0 => Ok(()),
             _ => dead_letters::drop_oldest(
                 context.transport.as_ref(),
                 &context.pipeline.dead_letters,
             ),
         }
+    }
+
+    /// Takes nothing until the commit in flight is durable.
+    pub(super) fn wait_for_credit(&mut self) -> Result<(), Error> {
+        self.life.board.meter.withheld.start();
+        let outcome = self.poll_commit(true);
+        self.life.board.meter.withheld.stop();
+        outcome
     }
 
     /// Commits all that is finished and waits until it is durable.

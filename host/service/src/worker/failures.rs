@@ -18,10 +18,12 @@ impl Worker<'_, '_> {
         let name = self.it.running.get(call.operator).map(|running| running.name.clone());
         let name = name.unwrap_or_default();
         let (kind, text) = (call.failure.kind(), call.failure.message().to_owned());
+        let (task, stage, position) = (&self.life.id, &self.life.id.stage, call.position);
         tracing::warn!(
-            task = %self.life.id, operator = %name, kind, position = call.position,
-            alone = call.alone, error = %text, "guest call failed"
+            %task, %stage, operator = %name, kind, position, alone = call.alone, error = %text,
+            "guest call failed"
         );
+        self.life.board.meter.operator(&name).failed(&call.failure);
         self.poll_commit(true)?;
         self.poll_checkpoint(true)?;
         let limit = matches!(call.failure, Failure::Timeout(_) | Failure::Memory(_));
@@ -102,6 +104,13 @@ impl Worker<'_, '_> {
 
     /// The replay is over: limits are verdicts again.
     pub(super) fn end_replay(&mut self) {
+        if !self.told_running && !self.it.task.is_replaying() {
+            self.told_running = true;
+            self.life.board.tell(|standing| {
+                standing.running = true;
+                standing.failure = None;
+            });
+        }
         if self.life.patience > 1 && !self.it.task.is_quiet() {
             self.life.patience = 1;
             self.it.guests.iter_mut().for_each(|guest| guest.be_strict());

@@ -10,7 +10,9 @@ mod admission;
 mod decisions;
 mod failures;
 mod sending;
+mod spans;
 
+use crate::checkpointer::Done;
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
 use crate::life::Life;
@@ -19,7 +21,7 @@ use pawl_core::commit::Commit;
 use pawl_core::credit::Credit;
 use pawl_core::decision::CheckpointName;
 use pawl_core::operator::Failure;
-use pawl_core::record::{LogBatch, Offset};
+use pawl_core::record::{LogBatch, Offset, Timestamp};
 use pawl_core::spec::TimeOrigin;
 use pawl_core::task::{Step, Stop, Wish};
 use pawl_transport::{ReadMax, Ticket};
@@ -74,10 +76,22 @@ pub(crate) struct Worker<'l, 'a> {
     refused: bool,
     /// Rows below may be sent by a sink that sends at most once.
     attempted: Offset,
+    /// It was told that the replay is over.
+    told_running: bool,
+    /// Trace contexts of rows that are taken and not committed, where traces are made.
+    traces: Vec<String>,
 }
 
 struct InFlight {
     ticket: Ticket,
+    held: Held,
+}
+
+/// What a commit holds.
+struct Held {
+    /// When its first row was taken up.
+    began_us: u64,
+    traces: Vec<String>,
     commit: Commit,
     taken: (u64, u64),
     letters: u64,
@@ -86,7 +100,7 @@ struct InFlight {
 struct Pending {
     name: CheckpointName,
     known: BTreeSet<(usize, u64)>,
-    answer: Receiver<Result<CheckpointName, Error>>,
+    answer: Receiver<Result<Done, Error>>,
 }
 
 impl<'l, 'a> Worker<'l, 'a> {
@@ -118,6 +132,8 @@ impl<'l, 'a> Worker<'l, 'a> {
             switch_due: false,
             refused: false,
             attempted,
+            told_running: false,
+            traces: Vec::new(),
         };
         let committed = worker.committed.clone();
         worker.life.board.tell(|standing| {
@@ -125,6 +141,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             standing.quiescent = false;
             standing.committed = committed.progress;
             standing.counters = committed.counters;
+            (standing.known, standing.in_flight) = (true, 0);
         });
         worker
     }
@@ -189,6 +206,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
             Ok(Step::Rows(rows)) => {
                 self.took(rows, replaying);
+                self.trace(position, rows, replaying);
                 if !replaying {
                     self.sent()?;
                 }
@@ -292,20 +310,32 @@ impl<'l, 'a> Worker<'l, 'a> {
             TimeOrigin::Records(rules) => Some((state.clock.clone(), rules.jump_max)),
             _ => None,
         };
-        let watermark = (task.spec().time != TimeOrigin::None).then_some(state.watermark);
+        let (watermark, in_flight) = (self.watermark(), self.in_flight());
         self.life.board.tell(|standing| {
             standing.running = running;
             standing.quiescent = quiescent;
             standing.clock = clock;
             standing.watermark = watermark;
+            standing.in_flight = in_flight;
         });
         if self.commit.is_some() && self.credit.is_spent() {
-            return self.poll_commit(true);
+            return self.wait_for_credit();
         }
         let (topic, partition) = (&self.life.stage.input, self.life.id.partition);
         let position = task.position();
         self.life.context.transport.wait(topic, partition, position, IDLE_WAIT)?;
         Ok(())
+    }
+
+    /// The watermark, if the task has event time.
+    fn watermark(&self) -> Option<Timestamp> {
+        let task = &self.it.task;
+        (task.spec().time != TimeOrigin::None).then_some(task.state().plain.watermark)
+    }
+
+    /// Records taken whose outcome is not durable.
+    fn in_flight(&self) -> u64 {
+        self.life.stage.in_flight_records_max.saturating_sub(self.credit.left().0)
     }
 
     fn at_end(&self) -> bool {

@@ -9,10 +9,12 @@ mod input;
 mod ladder;
 mod measure;
 mod native;
+mod pass;
 mod report;
 mod rig;
 mod scratch;
 mod service;
+mod sqlite;
 mod work;
 
 use anyhow::{Context, Result};
@@ -26,7 +28,12 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 type Part = (&'static str, fn(&mut Report) -> Result<()>);
 
 /// All parts, in the order in which they run.
-const PARTS: [Part; 3] = [("ladder", ladder::run), ("border", border::run), ("host", host::run)];
+const PARTS: [Part; 4] = [
+    ("ladder", ladder::run),
+    ("pass", pass::run),
+    ("border", border::run),
+    ("host", host::run),
+];
 
 /// Measures what Pawl costs
 #[derive(Debug, Parser)]

@@ -38,7 +38,7 @@ impl Service {
                 name = "{name}"
                 plugin = "{file}"
                 config = {config}
-                edge = {edge}watermark = {{ disorder_ms = 500 }}, dedup = {{ horizon_ms = 60000 }} }}
+                edge = {edge}
             "#,
             plugins = plugins()?.display(),
             name = work.name,

@@ -33,6 +33,8 @@ pub struct Work {
     pub id: fn() -> IdSource,
     /// Where event times come from.
     pub time: fn() -> TimeSource,
+    /// Whether the edge drops repeated ids and makes a watermark.
+    pub judges: bool,
     /// Its configuration in a pipeline file.
     pub config_text: &'static str,
     /// The edge in a pipeline file.
@@ -48,8 +50,20 @@ pub const IDENTITY: Work = Work {
     batch: Source::plain,
     id: || IdSource::Own,
     time: || TimeSource::Own,
+    judges: true,
     config_text: "{}",
-    edge_text: r#"{ id = "own", event_time = "own", "#,
+    edge_text: r#"{
+                    id = "own", event_time = "own",
+                    watermark = { disorder_ms = 500 }, dedup = { horizon_ms = 60000 } }"#,
+};
+
+/// The same without anything that a pipeline file need not ask for.
+pub const PASS: Work = Work {
+    id: || IdSource::Position,
+    time: || TimeSource::None,
+    judges: false,
+    edge_text: r#"{ id = "position" }"#,
+    ..IDENTITY
 };
 
 /// Windows over observations: JSON is parsed, state is kept.
@@ -61,8 +75,11 @@ pub const WINDOW: Work = Work {
     batch: Source::observations,
     id: || IdSource::Field("/observation_id".to_owned()),
     time: || TimeSource::Field("/t_ms".to_owned()),
+    judges: true,
     config_text: "{ window_ms = 1000, min_sensors = 2 }",
-    edge_text: r#"{ id = { field = "/observation_id" }, event_time = { field = "/t_ms" }, "#,
+    edge_text: r#"{
+                    id = { field = "/observation_id" }, event_time = { field = "/t_ms" },
+                    watermark = { disorder_ms = 500 }, dedup = { horizon_ms = 60000 } }"#,
 };
 
 /// What an operator gets in one call, and the tick behind it.
@@ -124,7 +141,12 @@ impl Work {
         let edge = EdgeSpec {
             id: (self.id)(),
             time: (self.time)(),
-            dedup: Some(DedupRules { horizon: 60_000, ids_max: 1_000_000 }),
+            dedup: self.judges.then_some(DedupRules { horizon: 60_000, ids_max: 1_000_000 }),
+        };
+        let rules = WatermarkRules {
+            disorder: DISORDER_MS,
+            step: STEP_MS,
+            ..WatermarkRules::default()
         };
         Spec {
             pipeline: "bench".to_owned(),
@@ -140,11 +162,10 @@ impl Work {
                 wiring,
                 seed: OperatorSpec::seed_of("bench", self.name),
             }],
-            time: TimeOrigin::Records(WatermarkRules {
-                disorder: DISORDER_MS,
-                step: STEP_MS,
-                ..WatermarkRules::default()
-            }),
+            time: match self.judges {
+                true => TimeOrigin::Records(rules),
+                false => TimeOrigin::None,
+            },
             time_edge: 0,
             topics: vec![topic("out"), topic("dead")],
             late: LateRoute::Drop,

@@ -4,12 +4,14 @@
 
 mod allocations;
 mod border;
+mod conjunctions;
 mod host;
 mod input;
 mod ladder;
 mod measure;
 mod native;
 mod pass;
+mod process;
 mod report;
 mod rig;
 mod scratch;
@@ -20,6 +22,7 @@ mod work;
 use anyhow::{Context, Result};
 use clap::Parser;
 use report::Report;
+use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
@@ -28,8 +31,9 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 type Part = (&'static str, fn(&mut Report) -> Result<()>);
 
 /// All parts, in the order in which they run.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("ladder", ladder::run),
+    ("pipeline", conjunctions::run),
     ("pass", pass::run),
     ("border", border::run),
     ("host", host::run),
@@ -50,7 +54,17 @@ fn names() -> Vec<&'static str> {
     PARTS.iter().map(|(name, _)| *name).collect()
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pawl-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let arguments = Arguments::parse();
     let mut report = Report::new(arguments.json);
     for (name, part) in PARTS {

@@ -29,7 +29,7 @@ const GOAL: Goal = Goal::AtMost(2.5);
 pub fn run(report: &mut Report) -> Result<()> {
     report.part("pipeline", "the whole catalogue through the four operators, per observation");
     let scratch = Scratch::new("pipeline")?;
-    let lines = observations()?;
+    let lines = observations(DURATION_S)?;
     let input = scratch.path().join("lines");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&input)?);
     for line in &lines {
@@ -85,10 +85,11 @@ fn strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-fn observations() -> Result<Vec<Vec<u8>>> {
+/// So many seconds of lines of the whole catalogue.
+pub fn observations(duration_s: u32) -> Result<Vec<Vec<u8>>> {
     let options = SensorOptions {
         start_ns: time::parse("2024-10-31T23:59:30Z")?,
-        duration_s: DURATION_S,
+        duration_s,
         sensors: 1,
         ..SensorOptions::default()
     };
@@ -106,7 +107,8 @@ fn native(lines: &[Vec<u8>]) -> (Spent, usize) {
     (timer.stop(lines.len()), chain.alerts)
 }
 
-fn batch(lines: &[Vec<u8>]) -> Batch {
+/// Lines as the first operator gets them.
+pub fn batch(lines: &[Vec<u8>]) -> Batch {
     let mut batch = Batch::default();
     batch.headers.resize_with(1, Default::default);
     for line in lines {
@@ -179,7 +181,8 @@ fn ready<O: Operator>() -> (Driver<O>, pawl_sdk::Wiring) {
     (driver, wiring)
 }
 
-fn input(emissions: Emissions) -> Batch {
+/// What an operator sends, as the next one gets it.
+pub fn input(emissions: Emissions) -> Batch {
     Batch {
         keys: emissions.keys,
         values: emissions.values,

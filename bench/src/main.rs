@@ -10,6 +10,7 @@ mod input;
 mod ladder;
 mod measure;
 mod native;
+mod operators;
 mod pass;
 mod process;
 mod report;
@@ -31,9 +32,10 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 type Part = (&'static str, fn(&mut Report) -> Result<()>);
 
 /// All parts, in the order in which they run.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("ladder", ladder::run),
     ("pipeline", conjunctions::run),
+    ("operators", operators::run),
     ("pass", pass::run),
     ("border", border::run),
     ("host", host::run),

@@ -65,9 +65,8 @@ fn climb(work: &Work, report: &mut Report) -> Result<()> {
         Candidate::new("+ limits", guest_round(work, limited)),
     ];
     candidates.extend(rigs);
-    candidates.push(Candidate::new("the service, from start to end", move || {
-        service.round(BATCHES)
-    }));
+    candidates
+        .push(Candidate::new("the service, from start to end", move || service.round(BATCHES)));
     let rounds = interleave(&mut candidates, TIME)?;
     for (at, candidate) in candidates.iter().enumerate() {
         let what = format!("{}: {}", work.name, candidate.name);
@@ -102,8 +101,7 @@ fn native_round(work: &Work) -> Result<impl FnMut() -> Result<Spent> + use<>> {
     let (mut source, mut cutter, make) = (Source::default(), Cutter::default(), work.batch);
     Ok(move || {
         let calls = (0..BATCHES).flat_map(|_| cutter.cut(&make(&mut source)));
-        let calls: Vec<_> =
-            calls.map(|call| (native::batch(&call.batch), call.tick)).collect();
+        let calls: Vec<_> = calls.map(|call| (native::batch(&call.batch), call.tick)).collect();
         let timer = Timer::start();
         for (batch, tick) in calls {
             black_box(operator.process(batch));

@@ -5,10 +5,13 @@
 mod allocations;
 mod border;
 mod conjunctions;
+mod dlq;
+mod folder;
 mod host;
 mod input;
 mod ladder;
 mod measure;
+mod memory;
 mod native;
 mod operators;
 mod pass;
@@ -18,6 +21,8 @@ mod rig;
 mod scratch;
 mod service;
 mod sqlite;
+mod start;
+mod state;
 mod work;
 
 use anyhow::{Context, Result};
@@ -32,11 +37,15 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 type Part = (&'static str, fn(&mut Report) -> Result<()>);
 
 /// All parts, in the order in which they run.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 10] = [
     ("ladder", ladder::run),
-    ("pipeline", conjunctions::run),
-    ("operators", operators::run),
     ("pass", pass::run),
+    ("operators", operators::run),
+    ("pipeline", conjunctions::run),
+    ("state", state::run),
+    ("start", start::run),
+    ("memory", memory::run),
+    ("dlq", dlq::run),
     ("border", border::run),
     ("host", host::run),
 ];

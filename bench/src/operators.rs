@@ -25,10 +25,10 @@ const TIME: Duration = Duration::from_secs(5);
 
 /// Takes the figures.
 pub fn run(report: &mut Report) -> Result<()> {
-    report.part("operators", "processor time per record of each operator of the reference pipeline");
+    report
+        .part("operators", "processor time per record of each operator of the reference pipeline");
     let lines = observations(10)?;
-    let mut batches: Vec<Batch> =
-        lines.chunks(ROWS).take(OBSERVATIONS / ROWS).map(batch).collect();
+    let mut batches: Vec<Batch> = lines.chunks(ROWS).take(OBSERVATIONS / ROWS).map(batch).collect();
     for (name, new) in [
         ("sda_normalize", native::new::<sda_normalize::Normalize> as fn() -> Box<dyn Native>),
         ("sda_cell", native::new::<sda_cell::Cells>),

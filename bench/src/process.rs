@@ -33,21 +33,27 @@ pub struct Used {
 }
 
 impl Process {
-    /// Starts `pawl` in `folder`, which also takes what it prints.
-    pub fn start(folder: &Path, arguments: &[&str], input: Option<&Path>) -> Result<Self> {
+    /// Starts `pawl` in `folder`, which also takes what it prints; `log` is how much it logs.
+    pub fn start(
+        folder: &Path,
+        arguments: &[&str],
+        input: Option<&Path>,
+        log: &str,
+    ) -> Result<Self> {
         let program = program()?;
         let err = folder.join("stderr");
         let file = |name| std::fs::File::create(folder.join(name));
         let mut command = Command::new(&program);
         command.args(arguments).current_dir(folder).stdout(file("stdout")?).stderr(file("stderr")?);
+        command.env("PAWL_LOG", log).env("NO_COLOR", "1");
         match input {
             Some(input) => command.stdin(std::fs::File::open(input)?),
             None => command.stdin(Stdio::null()),
         };
         let started = Instant::now();
-        let child = command
-            .spawn()
-            .with_context(|| format!("{} cannot be started: run `just build`", program.display()))?;
+        let child = command.spawn().with_context(|| {
+            format!("{} cannot be started: run `just build`", program.display())
+        })?;
         Ok(Self { child, started, err })
     }
 

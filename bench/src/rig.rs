@@ -93,8 +93,7 @@ impl Rig {
     /// Takes so many batches through; making them, and putting them into the topic, is not
     /// measured.
     pub fn round(&mut self, batches: usize) -> Result<Spent> {
-        let input: Vec<LogBatch> =
-            (0..batches).map(|_| (self.make)(&mut self.source)).collect();
+        let input: Vec<LogBatch> = (0..batches).map(|_| (self.make)(&mut self.source)).collect();
         let records = batches * ROWS;
         let spent = match self.transport.take() {
             None => {
@@ -120,8 +119,7 @@ impl Rig {
     /// Puts so many batches into the topic, one sync each, takes them through, and reads what came
     /// out: all of it is measured.
     pub fn pass(&mut self, batches: usize) -> Result<Spent> {
-        let input: Vec<LogBatch> =
-            (0..batches).map(|_| (self.make)(&mut self.source)).collect();
+        let input: Vec<LogBatch> = (0..batches).map(|_| (self.make)(&mut self.source)).collect();
         let transport = self.transport.take().context("this rig has no transport")?;
         let (mut next, _) = transport.range(OUTPUT, 0)?;
         let first = next;

@@ -143,11 +143,8 @@ impl Work {
             time: (self.time)(),
             dedup: self.judges.then_some(DedupRules { horizon: 60_000, ids_max: 1_000_000 }),
         };
-        let rules = WatermarkRules {
-            disorder: DISORDER_MS,
-            step: STEP_MS,
-            ..WatermarkRules::default()
-        };
+        let rules =
+            WatermarkRules { disorder: DISORDER_MS, step: STEP_MS, ..WatermarkRules::default() };
         Spec {
             pipeline: "bench".to_owned(),
             task: TaskId { stage: "bench".to_owned(), partition: 0 },

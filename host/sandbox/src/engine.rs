@@ -49,8 +49,8 @@ impl Engine {
     }
 
     fn start(options: &EngineOptions, config: &Config) -> Result<Self, Error> {
-        let engine = wasmtime::Engine::new(config)
-            .map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let engine =
+            wasmtime::Engine::new(config).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let weak = engine.weak();
         let (stop, stopped) = sync_channel(1);
         let tick = Duration::from_millis(TICK_MS);

@@ -23,6 +23,9 @@ const OBSERVATIONS: usize = 60_000;
 /// How much time each operator may take.
 const TIME: Duration = Duration::from_secs(5);
 
+/// Folders of plugins that were built otherwise, to be compared in the same rounds.
+const OTHERS: &str = "PAWL_BENCH_OTHERS";
+
 /// Takes the figures.
 pub fn run(report: &mut Report) -> Result<()> {
     report
@@ -61,16 +64,21 @@ fn compare(
         black_box(operator.advance(end + 100_000));
         Ok(timer.stop(records))
     })];
-    let others = std::env::var("PAWL_BENCH_OTHER").unwrap_or_default();
-    let own = plugins()?.display().to_string();
+    let others = std::env::var_os(OTHERS).unwrap_or_default();
+    let others = std::env::split_paths(&others).filter(|folder| !folder.as_os_str().is_empty());
+    let folders = std::iter::once(plugins()?).chain(others);
     let engine = Engine::new(&EngineOptions::default())?;
-    for folder in std::iter::once(own.as_str()).chain(others.split(':')).filter(|f| !f.is_empty()) {
-        let path = std::path::Path::new(folder).join(format!("{name}.wasm"));
+    for (number, folder) in folders.enumerate() {
+        let path = folder.join(format!("{name}.wasm"));
         let bytes = std::fs::read(&path).with_context(|| format!("no {}", path.display()))?;
         let limits = Limits { memory_bytes_max: 1 << 30, ..Limits::default() };
         let component = Component::compile(&engine, &bytes, &limits)?;
         let input: Vec<operator::Batch> = batches.iter().map(core_batch).collect();
-        candidates.push(Candidate::new(format!("WebAssembly {folder}"), move || {
+        let what = match number {
+            0 => "WebAssembly with limits".to_owned(),
+            _ => format!("the same, of folder {number} of {OTHERS}"),
+        };
+        candidates.push(Candidate::new(what, move || {
             let mut instance = component.instantiate("{}", &limits)?;
             let failed = |failure: operator::Failure| anyhow!("{}", failure.message());
             let timer = Timer::start();

@@ -1,5 +1,5 @@
-//! Dead letters, a million of them: what `pawl dlq stats` takes to count them, and `pawl dlq replay`
-//! to send them back unthrottled. The built program does it; these are its processes.
+//! Dead letters, a million of them: what `pawl dlq stats` takes to count them, and `pawl dlq
+//! replay` to send them back unthrottled. The built program does it; these are its processes.
 
 use crate::folder::Folder;
 use crate::measure::Spread;

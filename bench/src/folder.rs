@@ -1,5 +1,5 @@
-//! A pipeline of one stage in a folder of its own, its topics written and read from here, `pawl run`
-//! as a process.
+//! A pipeline of one stage in a folder of its own, its topics written and read from here, `pawl
+//! run` as a process.
 
 use crate::process::Process;
 use crate::work::plugins;

@@ -77,8 +77,8 @@ lint: setup
     cargo clippy --locked {{ plugins }} --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --release --workspace --no-deps --document-private-items
 
-# Measure
-bench *arguments: plugins
+# Measure: all parts, or those that are named (`just bench ladder pass`); `--json` for machines
+bench *arguments: plugins build
     cargo run --locked --release -p pawl-bench -- {{ arguments }}
 
 # Licenses, sources and duplicates of what we depend on (needs `cargo install --locked cargo-deny`)

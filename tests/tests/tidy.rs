@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A package, and the only folders whose code may name it.
 const ROOMS: [(&str, &[&str]); 9] = [
     ("wasmtime", &["host/sandbox"]),
-    ("rusqlite", &["host/transport", "host/sink"]),
+    ("rusqlite", &["host/transport", "host/sink", "bench"]),
     ("tokio_postgres", &["host/sink"]),
     ("reqwest", &["host/sink", "host/checkpoint"]),
     ("hyper", &["host/source", "host/monitor"]),

@@ -78,7 +78,7 @@ fn the_summary_has_every_page_once() {
 
 #[test]
 fn every_page_begins_with_its_title() {
-    let bare = pages().into_iter().filter(|page| {
+    let bare = pages().into_iter().filter(|page| page.path != SUMMARY).filter(|page| {
         let titles = page.headings.iter().filter(|heading| heading.level == 1).count();
         titles != 1 || page.headings[0].level != 1
     });

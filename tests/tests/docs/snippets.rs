@@ -6,8 +6,10 @@ use crate::book::{Block, Mark, Page, pages, root};
 use crate::expected;
 use pawl_tests::{Folder, folder, within};
 use std::fmt::Write;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What of the repository a page may need.
-const PARTS: [&str; 5] = ["plugins", "pipelines", "docs", "wit", "justfile"];
+const PARTS: [&str; 3] = ["plugins", "pipelines", "wit"];
 
 /// A pipeline into which fragments of pipeline files fit.
 const AROUND: &str = r#"
@@ -101,35 +103,57 @@ fn every_page_does_what_it_shows() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// Runs a page in a folder of its own. An error says where it is not as shown.
+/// Runs a page in a folder that looks like a fresh clone. An error says where it is not as shown.
 fn run(page: &Page) -> Result<(), String> {
-    let clone = Folder::new("docs", "");
-    let target =
-        folder::plugins().ancestors().nth(2).expect("plugins lie in the target").to_owned();
-    link(&target, &clone.path().join("target"));
-    for part in PARTS {
-        link(&root().join(part), &clone.path().join(part));
-    }
-    // Cargo and rustup look for these above the folder in which they are called.
-    std::fs::create_dir(clone.path().join(".cargo")).expect("the folder is writable");
-    for file in [".cargo/config.toml", "rust-toolchain.toml"] {
-        let copied = std::fs::copy(root().join(file), clone.path().join(file));
-        copied.expect("the folder is writable");
-    }
-    clone.write("page.sh", script(page).as_bytes());
-    let out = clone.path().join("page.out");
+    let target = folder::plugins().ancestors().nth(2).expect("plugins lie there").to_owned();
+    let clone = fresh_clone(&page.path, &target).expect("the target folder is writable");
+    let (file, out) = (clone.join("page.sh"), clone.join("page.out"));
+    std::fs::write(&file, script(page)).expect("the target folder is writable");
     let mut bash = Command::new("bash");
-    bash.arg("page.sh").current_dir(clone.path()).process_group(0).stdin(Stdio::null());
+    bash.arg(&file).current_dir(&clone).process_group(0).stdin(Stdio::null());
     bash.env("CARGO_TARGET_DIR", &target).env("CARGO_NET_OFFLINE", "true").env("TERM", "dumb");
-    bash.stdout(std::fs::File::create(&out).expect("the folder is writable"));
+    bash.stdout(std::fs::File::create(&out).expect("the target folder is writable"));
     for variable in ["PAWL_LOG", "PAWL_CRASH_AT", "PAWL_CRASH_ON_VALUE"] {
         bash.env_remove(variable);
     }
-    let child = Group(bash.spawn().expect("bash can be started")).wait();
+    let ended = Group(bash.spawn().expect("bash can be started")).wait();
     let out = String::from_utf8_lossy(&std::fs::read(&out).unwrap_or_default()).into_owned();
     println!("--- {}\n{out}", page.path);
-    child.map_err(|what| format!("{}: {what}\n{out}", page.path))?;
+    ended.map_err(|what| format!("{}: {what}\n{out}", page.path))?;
     compare(page, &out)
+}
+
+/// A folder with what a page may need of the repository. It is the same one at each run, so that
+/// what is compiled there is not compiled again, and stays to be looked at.
+fn fresh_clone(path: &str, target: &Path) -> std::io::Result<PathBuf> {
+    let clone = target.join("pages").join(path.replace(['/', '.'], "-"));
+    match std::fs::remove_dir_all(&clone) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => std::fs::create_dir_all(clone.join(".cargo"))?,
+    }
+    symlink(target, clone.join("target"))?;
+    for part in PARTS {
+        copy(&root().join(part), &clone.join(part))?;
+    }
+    // Cargo and rustup look for these above the folder in which they are called.
+    for file in [".cargo/config.toml", "rust-toolchain.toml"] {
+        std::fs::copy(root().join(file), clone.join(file))?;
+    }
+    Ok(clone)
+}
+
+/// Copies a folder. A link would not do: `..` of what it leads to is another folder.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, copied) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true => copy(&path, &copied)?,
+            false => drop(std::fs::copy(&path, &copied)?),
+        }
+    }
+    Ok(())
 }
 
 /// A shell with everything that it started, which ends with it.
@@ -150,10 +174,6 @@ impl Drop for Group {
         killed.expect("kill is on every machine");
         drop(self.0.wait());
     }
-}
-
-fn link(from: &Path, to: &Path) {
-    std::os::unix::fs::symlink(from, to).expect("the folder is writable");
 }
 
 /// The page as a script. Each block's number is printed before and, if it went well, after it.

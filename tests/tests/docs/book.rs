@@ -147,8 +147,10 @@ fn prose(page: &mut Page, at: usize, line: &str) {
             continue;
         }
         let (before, behind) = (&line[..middle], &line[middle + 2..]);
-        let (Some(from), Some(to)) = (before.rfind('['), behind.find(')')) else { continue };
-        let (text, target) = (before[from + 1..].to_owned(), behind[..to].to_owned());
+        let Some(end) = behind.find(')') else { continue };
+        // The text may have begun on the line before.
+        let from = before.rfind('[').map_or(0, |bracket| bracket + 1);
+        let (text, target) = (before[from..].to_owned(), behind[..end].to_owned());
         page.links.push(Link { line: at, text, target });
     }
 }

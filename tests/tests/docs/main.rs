@@ -3,6 +3,7 @@
 //! judges the prose.
 
 mod book;
+mod configuration;
 mod expected;
 mod links;
 mod proofs;

@@ -99,7 +99,9 @@ fn every_page_does_what_it_shows() {
     let only = std::env::var("PAWL_DOCS_PAGE").unwrap_or_default();
     let pages = pages();
     let chosen = pages.iter().filter(|page| runs(page) && page.path.contains(&only));
-    let failed: Vec<String> = chosen.filter_map(|page| run(page).err()).collect();
+    let chosen: Vec<&Page> = chosen.collect();
+    assert!(!chosen.is_empty(), "no page with `{only}` in its path is run");
+    let failed: Vec<String> = chosen.into_iter().filter_map(|page| run(page).err()).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 

@@ -2,7 +2,7 @@
 //! `PAWL_BLESS=1` writes it anew.
 
 use crate::book::root;
-use serde_json::{Map, Value};
+use crate::ordered::Json;
 use std::fmt::Write;
 
 const PAGE: &str = "docs/configuration.md";
@@ -12,12 +12,12 @@ const SCHEMA: &str = "docs/pipeline.schema.json";
 const MARK: &str = "<!-- What follows is written from pipeline.schema.json by a test. -->\n";
 
 /// A table of the file: how it is named there, and its schema.
-type Table<'s> = (String, &'s Value);
+type Table<'s> = (String, &'s Json);
 
 #[test]
 fn the_reference_of_the_pipeline_file_is_what_its_schema_says() {
     let schema = std::fs::read_to_string(root().join(SCHEMA)).expect("the schema is there");
-    let schema: Value = serde_json::from_str(&schema).expect("a schema is JSON");
+    let schema: Json = serde_json::from_str(&schema).expect("a schema is JSON");
     let page = std::fs::read_to_string(root().join(PAGE)).expect("the page is there");
     let (head, written) = page.split_once(MARK).expect("the page has the mark");
     let wanted = reference(&schema);
@@ -31,7 +31,7 @@ fn the_reference_of_the_pipeline_file_is_what_its_schema_says() {
 }
 
 /// All tables of the file, each with its fields.
-fn reference(schema: &Value) -> String {
+fn reference(schema: &Json) -> String {
     let mut text = String::new();
     let mut left: Vec<Table<'_>> = vec![("The file".to_owned(), schema)];
     while let Some((name, table)) = left.pop() {
@@ -43,7 +43,7 @@ fn reference(schema: &Value) -> String {
     text
 }
 
-fn section<'s>(name: &str, table: &'s Value, text: &mut String, inner: &mut Vec<Table<'s>>) {
+fn section<'s>(name: &str, table: &'s Json, text: &mut String, inner: &mut Vec<Table<'s>>) {
     let mut rows = String::new();
     for (field, value) in fields(table) {
         let meaning = words(value);
@@ -67,24 +67,22 @@ fn section<'s>(name: &str, table: &'s Value, text: &mut String, inner: &mut Vec<
     write!(text, "\n## {title}\n{about}\n\n{head}\n{rows}").expect("a text takes it");
 }
 
-/// Fields of a table: those that are needed, then the others.
-fn fields(table: &Value) -> Vec<(&String, &Value)> {
-    let all = table["properties"].as_object().into_iter().flat_map(Map::iter);
-    let (needed, others): (Vec<_>, Vec<_>) = all.partition(|(name, _)| is_needed(table, name));
-    [needed, others].concat()
+/// Fields of a table.
+fn fields(table: &Json) -> impl Iterator<Item = (&str, &Json)> {
+    table["properties"].fields().iter().map(|(name, value)| (name.as_str(), value))
 }
 
-fn is_needed(table: &Value, field: &str) -> bool {
-    table["required"].as_array().is_some_and(|names| names.iter().any(|name| name == field))
+fn is_needed(table: &Json, field: &str) -> bool {
+    table["required"].elements().iter().any(|name| name.text() == Some(field))
 }
 
 /// The table that a field is, or is a list of, with its name in the file.
-fn table_in<'s>(name: &str, field: &str, value: &'s Value) -> Option<Table<'s>> {
+fn table_in<'s>(name: &str, field: &str, value: &'s Json) -> Option<Table<'s>> {
     let outer = match name.strip_prefix('[') {
         Some(name) => format!("{}.", name.trim_matches(['[', ']'])),
         None => String::new(),
     };
-    let is_table = |value: &Value| value["properties"].is_object();
+    let is_table = |value: &Json| !value["properties"].is_absent();
     let (items, named) = (&value["items"], &value["additionalProperties"]);
     if is_table(value) {
         Some((format!("[{outer}{field}]"), value))
@@ -98,24 +96,24 @@ fn table_in<'s>(name: &str, field: &str, value: &'s Value) -> Option<Table<'s>> 
 }
 
 /// What a field may be.
-fn kind(value: &Value) -> String {
-    if let Some(choices) = value["oneOf"].as_array() {
+fn kind(value: &Json) -> String {
+    let (choices, words) = (value["oneOf"].elements(), value["enum"].elements());
+    if !choices.is_empty() {
         return choices.iter().map(kind).collect::<Vec<_>>().join(", or ");
     }
-    if let Some(words) = value["enum"].as_array() {
+    if !words.is_empty() {
         return words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     }
-    if !value["const"].is_null() {
+    if !value["const"].is_absent() {
         return format!("`{}`", value["const"]);
     }
-    let fields = fields(value);
-    if !fields.is_empty() {
-        let inner: Vec<String> = fields.iter().map(|(name, _)| format!("{name} = ...")).collect();
+    let inner: Vec<String> = fields(value).map(|(name, _)| format!("{name} = ...")).collect();
+    if !inner.is_empty() {
         return format!("`{{ {} }}`", inner.join(", "));
     }
-    match value["type"].as_str() {
+    match value["type"].text() {
         Some("integer") => match (&value["minimum"], &value["maximum"]) {
-            (low, Value::Null) => format!("{} or more", number(low)),
+            (low, high) if high.is_absent() => format!("{} or more", number(low)),
             (low, high) => format!("{} to {}", number(low), number(high)),
         },
         Some("number") => format!("above 0, at most {}", number(&value["maximum"])),
@@ -126,17 +124,20 @@ fn kind(value: &Value) -> String {
     }
 }
 
-fn default(table: &Value, field: &str, value: &Value) -> String {
-    match &value["default"] {
-        Value::Null if is_needed(table, field) => "needed".to_owned(),
-        Value::Null => String::new(),
-        given if given.is_number() => number(given),
+fn default(table: &Json, field: &str, value: &Json) -> String {
+    let text = value["default"].to_string();
+    match text.as_str() {
+        "null" if is_needed(table, field) => "needed".to_owned(),
+        "null" => String::new(),
+        given if given.starts_with(|first: char| first.is_ascii_digit()) => {
+            number(&value["default"])
+        }
         given => format!("`{given}`"),
     }
 }
 
 /// A number with its thousands apart.
-fn number(value: &Value) -> String {
+fn number(value: &Json) -> String {
     let text = value.to_string();
     let is_long = text.len() > 4 && text.bytes().all(|byte| byte.is_ascii_digit());
     let mut parts: Vec<&str> = Vec::new();
@@ -151,6 +152,6 @@ fn number(value: &Value) -> String {
     parts.join(",")
 }
 
-fn words(value: &Value) -> String {
-    value["description"].as_str().unwrap_or_default().replace('|', "\\|")
+fn words(value: &Json) -> String {
+    value["description"].text().unwrap_or_default().replace('|', "\\|")
 }

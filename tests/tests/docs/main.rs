@@ -6,5 +6,6 @@ mod book;
 mod configuration;
 mod expected;
 mod links;
+mod ordered;
 mod proofs;
 mod snippets;

@@ -61,7 +61,7 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<File>) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         if path.is_dir() {
-            if !["target", ".git", "data"].contains(&name.as_str()) {
+            if !["target", ".git", "data", "book", "tutorial"].contains(&name.as_str()) {
                 walk(root, &path, files);
             }
             continue;

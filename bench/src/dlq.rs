@@ -81,6 +81,7 @@ fn fill(folder: &Folder) -> Result<()> {
                 root_id: u128::from(number),
                 offset,
                 root: None,
+                sent_back: None,
             };
             let cause = Cause {
                 class: "permanent",

@@ -146,6 +146,7 @@ impl Work {
         let rules =
             WatermarkRules { disorder: DISORDER_MS, step: STEP_MS, ..WatermarkRules::default() };
         Spec {
+            replay: String::new(),
             pipeline: "bench".to_owned(),
             task: TaskId { stage: "bench".to_owned(), partition: 0 },
             input: "in".to_owned(),

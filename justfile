@@ -77,9 +77,22 @@ lint: setup
     cargo clippy --locked {{ plugins }} --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --release --workspace --no-deps --document-private-items
 
-# Measure
-bench *arguments: plugins
+# Measure: all parts, or those that are named (`just bench ladder pass`); `--json` for machines
+bench *arguments: plugins build
     cargo run --locked --release -p pawl-bench -- {{ arguments }}
+
+# Build the book of `docs/` into `book/`
+book:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! command -v mdbook > /dev/null; then
+        echo "missing: mdbook, which makes a book of docs/" >&2
+        echo "  cargo install --locked mdbook" >&2
+        echo "  the pages can be read as they are: docs/SUMMARY.md lists them" >&2
+        exit 1
+    fi
+    mdbook build docs
+    echo "book/index.html"
 
 # Licenses, sources and duplicates of what we depend on (needs `cargo install --locked cargo-deny`)
 deny:

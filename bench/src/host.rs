@@ -1,28 +1,35 @@
 //! The host's own work beside the guest: ids, dedup against a million ids, event time, watermark,
 //! routing, hashes and what is put aside for the commit. The operator is a plain copy.
 
-use crate::{Figure, VALUE_BYTES, measure};
-use pawl_core::breaker::BreakerRules;
-use pawl_core::clock::WatermarkRules;
-use pawl_core::commit::TaskId;
-use pawl_core::identity::{IdSource, TimeSource};
+use crate::allocations;
+use crate::border::batch;
+use crate::input::{ROWS, Source};
+use crate::measure::{Candidate, Spread, Timer, interleave};
+use crate::report::{Goal, Line, Report};
+use crate::rig::BATCHES_OF_COMMIT;
+use crate::work::IDENTITY;
+use anyhow::{Result, anyhow};
 use pawl_core::operator::{Batch, Emissions, Failure, Operator, Outcome, Wiring};
-use pawl_core::record::{LogBatch, Record};
-use pawl_core::spec::{
-    DedupRules, EdgeSpec, LateRoute, OperatorSpec, Route, Spec, TimeOrigin, TopicSpec,
-};
+use pawl_core::record::LogBatch;
+use pawl_core::spec::DedupRules;
 use pawl_core::state::State;
 use pawl_core::task::{Recovery, Task};
+use std::cell::RefCell;
+use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Ids in the dedup window.
-pub const IDS: usize = 1_000_000;
+const IDS: usize = 1_000_000;
 
-/// Rows of one batch.
-const ROWS: usize = 1024;
+/// How much time the part may take.
+const TIME: Duration = Duration::from_secs(5);
 
-/// Batches between two commits: about the default of 10,000 records.
-const BATCHES: usize = 10;
+/// Nanoseconds per record.
+const GOAL: Goal = Goal::AtMost(250.0);
+
+/// Bytes for each id.
+const BYTES_GOAL: Goal = Goal::AtMost(64.0);
 
 struct Copy;
 
@@ -43,107 +50,71 @@ impl Operator for Copy {
     }
 }
 
-/// The figures, and the bytes that an id in the window takes.
-pub fn beside_the_guest() -> (Vec<(String, Figure)>, f64) {
-    let spec = Arc::new(spec());
-    let state = State::new(&spec);
-    let Ok(mut task) = Task::new(spec, state, Recovery::default()) else {
-        return (Vec::new(), 0.0); // a new state is never ahead of a new commit
-    };
-    let mut source = Source { next: 0 };
-    while (source.next as usize) < IDS + IDS / 2 {
-        run(&mut task, &[source.batch()]);
+/// Takes the figures.
+pub fn run(report: &mut Report) -> Result<()> {
+    report.part("host", "processor time per record of 200 bytes beside the guest");
+    let (mut task, mut source) = task()?;
+    let before = allocations::live_bytes();
+    while (source.made() as usize) < IDS + IDS / 2 {
+        steps(&mut task, &[source.plain()])?;
     }
-    let mut fresh = Figure { ns: f64::MAX, allocations: f64::MAX };
-    for _ in 0..200 {
-        // Made just before, as rows are that were just read.
-        let batches: Vec<LogBatch> = (0..BATCHES).map(|_| source.batch()).collect();
-        let figure = measure(1, ROWS * BATCHES, || run(&mut task, &batches));
-        fresh.ns = fresh.ns.min(figure.ns);
-        fresh.allocations = fresh.allocations.min(figure.allocations);
-    }
-    let operator = {
-        let batch = crate::sandbox::batch(ROWS);
-        measure(500, ROWS, || drop(std::hint::black_box(Copy.process(&batch))))
-    };
-    let bytes = task.state().windows.iter().flatten().map(|window| window.bytes()).sum::<usize>();
-    let own = Figure { ns: fresh.ns - operator.ns, ..fresh };
-    let figures = vec![
-        (format!("host and a native copy, {IDS} ids"), fresh),
-        ("  of that the native copy".to_owned(), operator),
-        ("  the host's own work".to_owned(), own),
+    let bytes = (allocations::live_bytes() - before) as f64 / IDS as f64;
+    let made = RefCell::new(Vec::new());
+    let mut candidates = vec![
+        Candidate::new("a native copy", || {
+            let batch = batch(ROWS);
+            let timer = Timer::start();
+            for _ in 0..BATCHES_OF_COMMIT {
+                drop(black_box(Copy.process(&batch)));
+            }
+            Ok(timer.stop(BATCHES_OF_COMMIT * ROWS))
+        }),
+        Candidate::new("host and copy, a million ids in the window", || {
+            // Made just before, as rows are that were just read.
+            let input: Vec<LogBatch> = (0..BATCHES_OF_COMMIT).map(|_| source.plain()).collect();
+            let (timer, count) = (Timer::start(), allocations::count());
+            steps(&mut task, &input)?;
+            let records = BATCHES_OF_COMMIT * ROWS;
+            let spent = timer.stop(records);
+            made.borrow_mut().push((allocations::count() - count) as f64 / records as f64);
+            Ok(spent)
+        }),
     ];
-    (figures, bytes as f64 / IDS as f64)
+    let rounds = interleave(&mut candidates, TIME)?;
+    for (candidate, rounds) in candidates.iter().zip(&rounds) {
+        report.line("host", &Line::new(&candidate.name, Spread::cpu(rounds), "ns"));
+    }
+    drop(candidates);
+    let own = rounds[1].iter().zip(&rounds[0]).map(|(both, copy)| both.cpu_ns - copy.cpu_ns);
+    let own = Line::new("the host's own work", Spread::of(own), "ns").goal(GOAL);
+    report.line("host", &own);
+    let made = Spread::of(made.into_inner());
+    report.line("host", &Line::new("allocations of host and copy per record", made, ""));
+    let bytes = Line::new("memory for each id in the window", Spread::exactly(bytes), "bytes");
+    report.line("host", &bytes.goal(BYTES_GOAL));
+    Ok(())
 }
 
-fn run(task: &mut Task, batches: &[LogBatch]) {
+fn task() -> Result<(Task, Source)> {
+    let wiring = Wiring { outputs: vec!["out".to_owned()], ..Wiring::default() };
+    let mut spec = IDENTITY.spec(wiring);
+    for operator in &mut spec.operators {
+        operator.edge.dedup = Some(DedupRules { horizon: i64::MAX / 4, ids_max: IDS as u64 });
+    }
+    let spec = Arc::new(spec);
+    let state = State::new(&spec);
+    let task = Task::new(spec, state, Recovery::default()).map_err(|law| anyhow!("{law:?}"))?;
+    Ok((task, Source::default()))
+}
+
+fn steps(task: &mut Task, batches: &[LogBatch]) -> Result<()> {
     for batch in batches {
         while task.position() < batch.end() {
-            let stopped = task.step(Some(batch), ROWS, None, &mut [Copy], 0).err();
-            assert_eq!(stopped, None, "the benchmark's own records are refused");
+            task.step(Some(batch), ROWS, None, &mut [Copy], 0)
+                .map_err(|stop| anyhow!("the benchmark's own records are refused: {stop}"))?;
         }
     }
     task.seal(None);
     drop(task.take_sealed());
-}
-
-struct Source {
-    next: u64,
-}
-
-impl Source {
-    fn batch(&mut self) -> LogBatch {
-        let mut batch = LogBatch { base: self.next, ..LogBatch::default() };
-        let value = [b'x'; VALUE_BYTES];
-        for _ in 0..ROWS {
-            let id = format!("{:016x}", self.next.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            batch.records.push(Record {
-                key: Some(id.get(..8).unwrap_or("").as_bytes()),
-                value: Some(&value),
-                id: Some(id.as_bytes()),
-                event_time: self.next as i64 / 10,
-                ..Record::default()
-            });
-            self.next += 1;
-        }
-        batch.records.timestamps.fill(i64::MAX / 2);
-        batch
-    }
-}
-
-fn spec() -> Spec {
-    let topic = |name: &str| TopicSpec {
-        name: name.to_owned(),
-        partitions: 4,
-        controls: false,
-        writers: vec!["bench".to_owned()],
-    };
-    Spec {
-        pipeline: "bench".to_owned(),
-        task: TaskId { stage: "bench".to_owned(), partition: 0 },
-        input: "in".to_owned(),
-        copies: false,
-        operators: vec![OperatorSpec {
-            name: "copy".to_owned(),
-            version: String::new(),
-            component: String::new(),
-            edge: EdgeSpec {
-                id: IdSource::Own,
-                time: TimeSource::Own,
-                dedup: Some(DedupRules { horizon: i64::MAX / 4, ids_max: IDS as u64 }),
-            },
-            wiring: Wiring { outputs: vec!["out".to_owned()], ..Wiring::default() },
-            routes: vec![Route::Topic(0)],
-            seed: OperatorSpec::seed_of("bench", "copy"),
-        }],
-        time: TimeOrigin::Records(WatermarkRules { disorder: 1000, ..WatermarkRules::default() }),
-        time_edge: 0,
-        topics: vec![topic("out"), topic("dead")],
-        late: LateRoute::Drop,
-        dead_letters: 1,
-        breaker: BreakerRules::default(),
-        call_records_max: ROWS,
-        call_bytes_max: 8 << 20,
-        sink: false,
-    }
+    Ok(())
 }

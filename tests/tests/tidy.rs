@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A package, and the only folders whose code may name it.
 const ROOMS: [(&str, &[&str]); 11] = [
     ("wasmtime", &["host/sandbox"]),
-    ("rusqlite", &["host/transport", "host/sink"]),
+    ("rusqlite", &["host/transport", "host/sink", "bench"]),
     ("tokio_postgres", &["host/sink"]),
     ("reqwest", &["host/sink", "host/checkpoint"]),
     ("hyper", &["host/source", "host/monitor"]),
@@ -63,7 +63,7 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<File>) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         if path.is_dir() {
-            if !["target", ".git", "data"].contains(&name.as_str()) {
+            if !["target", ".git", "data", "book", "tutorial"].contains(&name.as_str()) {
                 walk(root, &path, files);
             }
             continue;

@@ -202,16 +202,6 @@ impl Given {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
     }
 
-    /// Its event time, or `NO_TIME`.
-    pub fn event_time(&self) -> Timestamp {
-        self.event_time
-    }
-
-    /// All headers.
-    pub fn headers(&self) -> &BTreeMap<String, Vec<u8>> {
-        &self.headers
-    }
-
     /// The record, with what `headers` gave.
     pub fn record<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> Record<'a> {
         Record {

@@ -3,6 +3,7 @@
 //! Ids are 128-bit hashes inside the host. Every function here is part of the host's `SEMANTICS`:
 //! change one and the number must change, or replays will not match what is published.
 
+use crate::pick::pick;
 use crate::record::{NO_TIME, Offset, Records, Timestamp};
 use std::fmt::Write;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128, xxh3_128_with_seed};
@@ -140,7 +141,10 @@ impl IdSource {
             IdSource::Content => records.values.get(row).map(hash),
             IdSource::ContentJson => canonical_json(records.values.get(row)?).map(|t| hash(&t)),
             IdSource::Header(name) => records.header(name)?.get(row).map(hash),
-            IdSource::Field(pointer) => id_in(&parse(records.values.get(row)?)?, pointer),
+            IdSource::Field(pointer) => {
+                let [id, _] = pick(records.values.get(row)?, [pointer, pointer]);
+                id_of(&id?)
+            }
         }
     }
 }
@@ -158,8 +162,8 @@ impl TimeSource {
                 .and_then(|bytes| std::str::from_utf8(bytes).ok())
                 .and_then(time_of_text),
             TimeSource::Field(pointer) => {
-                let json = records.values.get(row).and_then(parse);
-                json.as_ref().and_then(|json| time_in(json, pointer))
+                let picked = records.values.get(row).map(|json| pick(json, [pointer, pointer]));
+                picked.and_then(|[time, _]| time_of(&time?))
             }
         };
         time.unwrap_or(NO_TIME)
@@ -219,20 +223,21 @@ pub fn read(
     let (IdSource::Field(id), TimeSource::Field(time)) = (id, time) else {
         return (id.read(records, row), time.read(records, row));
     };
-    let Some(json) = records.values.get(row).and_then(parse) else { return (None, NO_TIME) };
-    (id_in(&json, id), time_in(&json, time).unwrap_or(NO_TIME))
+    let Some(json) = records.values.get(row) else { return (None, NO_TIME) };
+    let [id, time] = pick(json, [id, time]);
+    (id.as_ref().and_then(id_of), time.as_ref().and_then(time_of).unwrap_or(NO_TIME))
 }
 
-fn id_in(json: &serde_json::Value, pointer: &str) -> Option<Id> {
-    match json.pointer(pointer)? {
+fn id_of(json: &serde_json::Value) -> Option<Id> {
+    match json {
         serde_json::Value::String(text) => Some(hash(text.as_bytes())),
         serde_json::Value::Null => None,
         other => Some(hash(other.to_string().as_bytes())),
     }
 }
 
-fn time_in(json: &serde_json::Value, pointer: &str) -> Option<Timestamp> {
-    match json.pointer(pointer)? {
+fn time_of(json: &serde_json::Value) -> Option<Timestamp> {
+    match json {
         serde_json::Value::Number(number) => number.as_i64(),
         serde_json::Value::String(text) => time_of_text(text),
         _ => None,

@@ -6,6 +6,7 @@
 pub mod column;
 pub mod record;
 
+mod pick;
 pub mod identity;
 pub mod partition;
 

@@ -36,8 +36,21 @@ struct Inner {
 impl Engine {
     /// Makes an engine and starts its ticker thread, which ends when the last clone is dropped.
     pub fn new(options: &EngineOptions) -> Result<Self, Error> {
-        let engine = wasmtime::Engine::new(&config(options))
-            .map_err(|error| Error::Engine(format!("{error:#}")))?;
+        Self::start(options, &config(options))
+    }
+
+    /// An engine whose guests nothing interrupts: time limits do not hold (SB-1). For benchmarks
+    /// alone, which ask what limits cost; `clippy.toml` bans it everywhere else.
+    pub fn unlimited() -> Result<Self, Error> {
+        let options = EngineOptions::default();
+        let mut config = config(&options);
+        config.epoch_interruption(false);
+        Self::start(&options, &config)
+    }
+
+    fn start(options: &EngineOptions, config: &Config) -> Result<Self, Error> {
+        let engine =
+            wasmtime::Engine::new(config).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let weak = engine.weak();
         let (stop, stopped) = sync_channel(1);
         let tick = Duration::from_millis(TICK_MS);

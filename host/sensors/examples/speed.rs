@@ -1,6 +1,6 @@
 //! What the reference pipeline's operators cost on the real catalogue, as sandboxed components with
 //! the host's limits: microseconds per observation, operator by operator, on one core. No
-//! transport, no commits: those are measured by `pawl bench`.
+//! transport, no commits: those are measured by `just bench`.
 //!
 //! `just plugins`, then `cargo run --release -p pawl-sensors --example speed [SECONDS [SENSORS
 //! [DISORDER_S]]]`.

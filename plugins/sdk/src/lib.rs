@@ -37,11 +37,6 @@ pub use windows::{Sliding, Tumbling, Window};
 #[doc(hidden)]
 pub use wit_bindgen;
 
-/// The README's operator must compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
 /// The priority of a record that names none.
 pub const PRIORITY_DEFAULT: u8 = 128;
 

@@ -119,13 +119,16 @@ fn is_record(json: &Value) -> bool {
 
 fn whole(number: usize, line: &[u8]) -> Option<Sample> {
     let given = Given::parse(line).ok()?;
-    let headers = given.headers().iter();
+    let headers = given.headers();
+    let record = given.record(&headers);
+    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+    let of = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec()));
     Some(Sample {
         name: format!("line {number}"),
-        headers: headers.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        event_time: Some(given.event_time()).filter(|time| *time != NO_TIME),
-        key: given.key,
-        value: given.value,
+        headers: of.collect(),
+        event_time: Some(record.event_time).filter(|time| *time != NO_TIME),
+        key: owned(record.key),
+        value: owned(record.value),
     })
 }
 

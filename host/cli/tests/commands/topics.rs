@@ -38,7 +38,7 @@ fn checkpoints(folder: &Folder, partition: u32, positions: &[u64]) {
             pipeline: "test".to_owned(),
             task: task.clone(),
             name: CheckpointName { epoch: 1, sequence: at as u64 + 1 },
-            progress: Progress { position: *position, ticks: 0, decisions: 0 },
+            progress: Progress { position: *position, ..Progress::default() },
             semantics: 1,
             input_sum: 0,
             output_sum: 0,

@@ -50,6 +50,7 @@ impl Worker<'_, '_> {
     }
 
     fn copy_state(&mut self) -> Result<(), Error> {
+        let paused = self.life.context.clock.elapsed_us();
         if !self.it.task.is_replaying() {
             self.commit_now()?;
         }
@@ -63,6 +64,7 @@ impl Worker<'_, '_> {
                 guest.snapshot(full).map_err(|failure| snapshot_failed(&running.name, &failure))?;
             parts.push(given.into_iter().map(|part| part.data).collect());
         }
+        let guests_us = self.life.context.clock.elapsed_us().saturating_sub(start);
         let state = self.it.task.state();
         let header = self.life.header(state, &self.it.running, &self.it.guests);
         let (image, segments) = state.image();
@@ -80,6 +82,9 @@ impl Worker<'_, '_> {
         self.replayed = false;
         let now = self.life.context.clock.elapsed_us();
         self.cost_us = now.saturating_sub(start);
+        let (task, pause_us) = (&self.life.id, now.saturating_sub(paused));
+        let commit_us = start.saturating_sub(paused);
+        tracing::debug!(%task, pause_us, commit_us, guests_us, "checkpoint taken");
         (self.since_us, self.busy_us) = (now, 0);
         Ok(())
     }

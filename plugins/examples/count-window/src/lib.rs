@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// The pipeline's file says how long windows are, and which count.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Config {
+pub struct Config {
     /// Length of a window.
     window_ms: u64,
     /// How long after its end a window waits, beside the pipeline's `disorder`.
@@ -57,7 +57,8 @@ struct Alert<'a> {
     sz: i64,
 }
 
-struct CountWindow {
+/// The operator.
+pub struct CountWindow {
     windows: Tumbling<String, Sums>,
     min_sensors: usize,
 }

@@ -2,8 +2,8 @@
 
 use pawl_sdk::prelude::*;
 
-/// Has nothing to remember.
-struct Identity;
+/// The operator; it has nothing to remember.
+pub struct Identity;
 
 impl Operator for Identity {
     const NAME: &'static str = "identity";

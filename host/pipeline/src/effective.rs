@@ -133,6 +133,7 @@ fn top(pipeline: &Pipeline, writer: &mut Writer<'_>) {
             AtMax::DropOldest => "drop-oldest",
         },
     );
+    writer.field("replays_max", dead_letters.replays_max);
     let supervisor = &pipeline.supervisor;
     writer.header("[supervisor]");
     writer.field("failures_max", supervisor.failures_max);

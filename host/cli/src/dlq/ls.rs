@@ -92,7 +92,12 @@ impl Counts {
         out.line("")?;
         let states = self.states.iter().map(|(state, count)| format!("{count} {state}"));
         let states: Vec<String> = states.collect();
-        out.line(format!("{distinct} dead letters{repeated}: {}", states.join(", ")))?;
+        // As long as nothing was sent back there is nothing to tell apart.
+        let states = match self.states.get("open") {
+            Some(open) if *open == distinct => String::new(),
+            _ => format!(": {}", states.join(", ")),
+        };
+        out.line(format!("{distinct} dead letters{repeated}{states}"))?;
         for ((class, kind), count) in &self.kinds {
             out.line(format!("{count:>8}  {class}  {kind}"))?;
         }

@@ -63,6 +63,14 @@ impl Folder {
         command
     }
 
+    /// Writes dead letters of these drafts into the pipeline's topic, ten in a batch.
+    pub fn write_letters(&self, drafts: &[crate::Draft]) {
+        let file = self.0.join("p.toml");
+        let (pipeline, _) = pawl_pipeline::load(&file, &[]).expect("the test's pipeline is right");
+        let transport = pawl_service::open_transport(&pipeline, false).expect("it can be opened");
+        crate::letters::write(&transport, &pipeline.dead_letters.topic, drafts, 10);
+    }
+
     /// Starts `pawl` with an open stdin.
     pub fn start(&self, arguments: &[&str]) -> Running {
         self.start_command(self.command(arguments))

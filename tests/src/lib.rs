@@ -6,6 +6,7 @@
 
 pub mod folder;
 pub mod input;
+pub mod letters;
 pub mod process;
 pub mod random;
 pub mod sent_back;
@@ -13,6 +14,7 @@ pub mod stored;
 pub mod wait;
 
 pub use folder::Folder;
+pub use letters::Draft;
 pub use process::{Ended, Running};
 pub use random::Random;
 pub use stored::{Letter, Stored};

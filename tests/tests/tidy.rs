@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// A package, and the only folders whose code may name it.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("wasmtime", &["host/sandbox"]),
     ("rusqlite", &["host/transport", "host/sink", "bench"]),
     ("tokio_postgres", &["host/sink"]),
@@ -13,6 +13,8 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("postcard", &["host/codec", "plugins/sdk"]),
     ("anyhow", &["host/cli", "host/demo", "bench"]),
     ("object_store", &["host/checkpoint"]),
+    ("regex", &["host/reprocess", "host/cli"]),
+    ("indicatif", &["host/cli"]),
     ("rdkafka", &[]),
 ];
 

@@ -1,9 +1,13 @@
-//! `pawl dlq`: looks at dead letters (format 1, `pawl_core::dead_letter`). Sends nothing back and
+//! `pawl dlq`: looks at dead letters (format 1, `pawl_core::dead_letter`), and sends them back. It
 //! removes nothing; a payload is shown byte for byte or not at all.
 
+mod choice;
 mod letter;
 mod ls;
+mod replay;
+mod review;
 mod show;
+mod stats;
 
 use crate::data;
 use crate::file::FileOption;
@@ -16,11 +20,14 @@ use pawl_pipeline::Pipeline;
 use pawl_transport::Embedded;
 use std::ops::ControlFlow;
 
-/// Look at dead letters: records that could not be processed, with why, where and when
+/// Dead letters: records that could not be processed. See why, count them, send them back
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Ls(LsArguments),
     Show(ShowArguments),
+    Stats(Box<stats::Arguments>),
+    Review(review::Arguments),
+    Replay(Box<replay::Arguments>),
 }
 
 /// List dead letters, one per line, and count them by kind
@@ -53,6 +60,9 @@ pub fn dlq(command: &Command) -> Result<()> {
         Command::Show(arguments) => {
             show::show(&arguments.file.load()?, &arguments.which, arguments.payload)
         }
+        Command::Stats(arguments) => stats::stats(arguments),
+        Command::Review(arguments) => review::review(arguments),
+        Command::Replay(arguments) => replay::replay(arguments),
     }
 }
 

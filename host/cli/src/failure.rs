@@ -25,6 +25,18 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// The command did its work and said all there is to say; it ends with this exit code.
+#[derive(Debug)]
+pub struct Ended(pub u8);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended with exit code {}", self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
+
 /// An error of usage.
 pub fn usage(what: impl Into<String>) -> Error {
     Error::new(Usage(what.into()))
@@ -35,6 +47,9 @@ pub fn usage(what: impl Into<String>) -> Error {
 pub fn end(error: &Error) -> ExitCode {
     if error.is::<out::Closed>() {
         return ExitCode::SUCCESS;
+    }
+    if let Some(Ended(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
     }
     let message = format!("{error:#}");
     out::complain(&format!("{message}{}", hint(&message)));

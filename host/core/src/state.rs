@@ -146,6 +146,11 @@ impl State {
         Some(state)
     }
 
+    /// The small part of the state, for those who only look.
+    pub fn plain_of(image: &Image) -> &Plain {
+        &image.plain
+    }
+
     /// How far the state had come when the image was made.
     pub fn progress_of(image: &Image) -> Progress {
         image.plain.progress

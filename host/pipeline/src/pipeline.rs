@@ -129,6 +129,8 @@ pub struct DeadLetters {
     pub age_max_ms: Option<u64>,
     /// What happens at a bound.
     pub at_max: AtMax,
+    /// A dead letter that was sent back so often is parked: it is not sent again unasked.
+    pub replays_max: u32,
 }
 
 /// What happens when the dead letters reach a bound.

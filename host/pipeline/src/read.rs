@@ -245,6 +245,7 @@ fn dead_letters(mut fields: Fields<'_>, name: &str) -> DeadLetters {
                 AtMax::Stop
             }
         },
+        replays_max: fields.whole_u32("replays_max", 3, 1..=1_000_000),
     };
     fields.finish();
     dead_letters

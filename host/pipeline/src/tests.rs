@@ -76,6 +76,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(pipeline.dead_letters.topic, "p.dlq");
     assert_eq!(pipeline.dead_letters.at_max, AtMax::Stop);
     assert_eq!(pipeline.dead_letters.age_max_ms, None);
+    assert_eq!(pipeline.dead_letters.replays_max, 3);
     assert_eq!(pipeline.supervisor.host_kills_max, 3);
     assert_eq!(pipeline.topics["out"], Topic { partitions: 1, key: None, retention_ms: 0 });
     let stage = pipeline.stage("a").unwrap();

@@ -10,7 +10,7 @@ use pawl_core::commit::TaskId;
 use pawl_core::decision::CheckpointName;
 use pawl_core::record::Offset;
 use pawl_core::state::{EdgeSegment, Image};
-use pawl_pipeline::{AtMax, Pipeline};
+use pawl_pipeline::Pipeline;
 use pawl_transport::{ReadMax, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -163,7 +163,7 @@ impl Room {
             while first < below && self.transport.trim(&stage.replay, task.partition, below)?.more {
             }
         }
-        self.age_dead_letters(task.partition)
+        Ok(())
     }
 
     /// The lowest position that any stage needs of the task's input, once all have told.
@@ -197,26 +197,6 @@ impl Room {
             }
         }
         Ok(below)
-    }
-
-    /// Dead letters older than their bound go, where the pipeline says that the oldest may.
-    fn age_dead_letters(&self, partition: u32) -> Result<(), Error> {
-        let rules = &self.pipeline.dead_letters;
-        let (Some(age), AtMax::DropOldest) = (rules.age_max_ms, rules.at_max) else {
-            return Ok(());
-        };
-        let partition = partition % self.transport.partitions(&rules.topic)?.max(1);
-        let oldest = self.clock.now_ms().saturating_sub_unsigned(age);
-        loop {
-            let (first, _) = self.transport.range(&rules.topic, partition)?;
-            let one = ReadMax { records: 1, bytes: 1 };
-            let batches = self.transport.read(&rules.topic, partition, first, one)?;
-            let Some(batch) = batches.first() else { return Ok(()) };
-            if batch.records.timestamps.iter().any(|time| *time >= oldest) {
-                return Ok(());
-            }
-            self.transport.trim(&rules.topic, partition, batch.end())?;
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod configuration;
 mod plugins;
 mod wiring;
 mod check;
+mod trial;
 
 mod context;
 mod service;
@@ -23,6 +24,7 @@ mod meter;
 
 mod life;
 mod journal;
+mod dead_letters;
 mod recover;
 mod deliverer;
 mod guest;
@@ -37,3 +39,4 @@ pub use error::Error;
 pub use service::{Summary, TaskSummary, open_transport, run, run_with_clock};
 pub use stop::StopFlag;
 pub use tiers::{remote_store_of, store_of};
+pub use trial::{TaskTime, Trial, Tried, task_time};

@@ -3,6 +3,7 @@
 //! unless what is on the disk is unknown.
 
 use crate::context::Context;
+use crate::dead_letters;
 use crate::error::Error;
 use crate::life::live;
 use crate::meter::Meter;
@@ -22,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How often is told how the sources do.
 const TELL_EVERY_US: u64 = 100_000;
 
+/// How often dead letters are let go that are too old.
+const AGE_EVERY_US: u64 = 1_000_000;
+
 /// A guest runs on the task's stack; wasmtime takes 512 KiB of it and does not check the rest.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -39,7 +43,7 @@ pub(crate) type Outcomes = Vec<(TaskId, Standing)>;
 pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
     let mut tasks = Vec::new();
     let (mut closed, mut failed) = (None, None);
-    let mut told = None;
+    let (mut told, mut aged) = (None, context.clock.elapsed_us());
     if let Err(error) = start_all(context, &mut tasks) {
         // Those that run must end before the folder is let go.
         failed = Some(error);
@@ -80,9 +84,14 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
             told = Some(now);
             context.monitor.sources(sources.standings());
         }
+        if now.saturating_sub(aged) >= AGE_EVERY_US {
+            aged = now;
+            dead_letters::drop_old(context);
+        }
         std::thread::sleep(LOOK);
     }
     context.monitor.rest();
+    dead_letters::drop_old(context);
     let mut outcomes = Vec::new();
     for (task, why) in sources.join() {
         outcomes.push((task, Standing { ended: Some(Err(why)), ..Standing::default() }));

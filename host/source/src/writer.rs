@@ -289,7 +289,7 @@ impl Writer {
         if records <= rules.records_max
             && kept.bytes + self.letters.bytes() as u64 <= rules.bytes_max
         {
-            return Ok(());
+            return self.check_age();
         }
         let what = format!(
             "topic {} holds {} dead letters of {} bytes, and {} more do not fit within records_max \
@@ -303,6 +303,26 @@ impl Writer {
             rules.bytes_max
         );
         Err(Error::fatal("dead-letters-full", what))
+    }
+
+    /// No dead letter may lie longer than its bound where another one is to be written.
+    fn check_age(&self) -> Result<(), Error> {
+        let rules = &self.host.pipeline.dead_letters;
+        let Some(age_max_ms) = rules.age_max_ms else { return Ok(()) };
+        let bound = (self.host.now_ms)().saturating_sub_unsigned(age_max_ms);
+        match pawl_transport::age::oldest_ms(self.host.transport.as_ref(), &rules.topic)? {
+            Some(oldest) if oldest < bound => {
+                let what = format!(
+                    "topic {} holds a dead letter since {}, which is longer than age_max_ms = \
+                     {age_max_ms}, and another is to be written: see to it and remove it, raise \
+                     the bound, or set dead_letters.at_max = \"drop-oldest\"",
+                    rules.topic,
+                    identity::text_of_time(oldest)
+                );
+                Err(Error::fatal("dead-letters-full", what))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn drop_oldest_letters(&self) -> Result<(), Error> {

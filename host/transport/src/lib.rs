@@ -4,11 +4,12 @@
 //! In order of the data's way: `transport` is the trait and its plain values, `ticket` the answer
 //! to a commit, `error` what can go wrong; `embedded` is the default, one SQLite file; `memory`
 //! lives as long as its value, for tests; `suite` is what every transport must pass; `lock` keeps a
-//! second host off the same folder.
+//! second host off the same folder; `age` says how old a topic's rows are.
 //!
 //! No rule of the stream is decided here: no watermark, id, dedup or route. `rusqlite` is known to
 //! `embedded` and to nobody else.
 
+pub mod age;
 pub mod embedded;
 pub mod error;
 pub mod lock;

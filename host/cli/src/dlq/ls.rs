@@ -1,5 +1,6 @@
 //! `pawl dlq ls`: one line per dead letter, and how many there are of each kind. A crash may write
-//! a dead letter twice with one id; it is listed twice and counted once.
+//! a dead letter twice with one id; it is listed twice and counted once. Says which were sent back,
+//! and which are parked: failed again too often.
 
 use super::letter::Letter;
 use super::{each_letter, topic};
@@ -7,6 +8,7 @@ use crate::out::{Out, json_line, note};
 use crate::rows::Cursor;
 use anyhow::Result;
 use pawl_pipeline::Pipeline;
+use pawl_reprocess::Ledger;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -16,13 +18,19 @@ pub fn ls(pipeline: &Pipeline, json: bool) -> Result<()> {
     let Some((transport, partitions)) = topic(pipeline)? else { return Ok(()) };
     let mut out = Out::new();
     let mut counts = Counts::default();
+    let states = States {
+        ledger: Ledger::read(&transport, pipeline, None)?,
+        replays_max: pipeline.dead_letters.replays_max,
+    };
     for partition in 0..partitions {
         let mut cursor = Cursor::at_start(&transport, &pipeline.dead_letters.topic, partition)?;
         each_letter(&mut cursor, |letter| {
             let repeated = counts.take_in(&letter);
+            let state = states.of(&letter);
+            *counts.states.entry(state).or_default() += u64::from(!repeated);
             match json {
-                true => out.line(json_line(&as_json(&letter, repeated))?)?,
-                false => out.line(as_text(&letter, repeated))?,
+                true => out.line(json_line(&as_json(&letter, repeated, state))?)?,
+                false => out.line(as_text(&letter, repeated, state))?,
             }
             Ok(ControlFlow::<()>::Continue(()))
         })?;
@@ -34,10 +42,28 @@ pub fn ls(pipeline: &Pipeline, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// What became of dead letters.
+struct States {
+    ledger: Ledger,
+    replays_max: u32,
+}
+
+impl States {
+    fn of(&self, letter: &Letter<'_>) -> &'static str {
+        let replays = letter.field("pawl-replay-count").parse().unwrap_or(0);
+        match letter.id() {
+            Some(id) if self.ledger.has(id) => "sent back",
+            _ if replays >= self.replays_max => "parked",
+            _ => "open",
+        }
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     ids: BTreeSet<u128>,
     kinds: BTreeMap<(String, String), u64>,
+    states: BTreeMap<&'static str, u64>,
     rows: u64,
 }
 
@@ -64,7 +90,9 @@ impl Counts {
             more => format!(" and {more} repeated with the same id"),
         };
         out.line("")?;
-        out.line(format!("{distinct} dead letters{repeated}"))?;
+        let states = self.states.iter().map(|(state, count)| format!("{count} {state}"));
+        let states: Vec<String> = states.collect();
+        out.line(format!("{distinct} dead letters{repeated}: {}", states.join(", ")))?;
         for ((class, kind), count) in &self.kinds {
             out.line(format!("{count:>8}  {class}  {kind}"))?;
         }
@@ -72,7 +100,7 @@ impl Counts {
     }
 }
 
-fn as_text(letter: &Letter<'_>, repeated: bool) -> String {
+fn as_text(letter: &Letter<'_>, repeated: bool, state: &str) -> String {
     let field = |name| letter.field(name);
     let place = format!("{}/{}", letter.partition, letter.offset);
     let operator = format!("{}/{}", field("pawl-stage"), field("pawl-operator"));
@@ -80,15 +108,19 @@ fn as_text(letter: &Letter<'_>, repeated: bool) -> String {
         format!("{}/{}/{}", field("pawl-topic"), field("pawl-partition"), field("pawl-offset"));
     let (when, class) = (field("pawl-timestamp"), field("pawl-class"));
     let (kind, message) = (field("pawl-error-kind"), field("pawl-error-message"));
-    let mark = if repeated { "(repeated) " } else { "" };
+    let mut mark = if repeated { "(repeated) ".to_owned() } else { String::new() };
+    if state != "open" {
+        mark.push_str(&format!("({state}) "));
+    }
     format!("{place:<8}  {when}  {operator}  {class}  {kind}  {from}  {mark}{message}")
 }
 
-fn as_json(letter: &Letter<'_>, repeated: bool) -> Map<String, Value> {
+fn as_json(letter: &Letter<'_>, repeated: bool, state: &str) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("partition".to_owned(), letter.partition.into());
     fields.insert("offset".to_owned(), letter.offset.into());
     fields.insert("repeated".to_owned(), repeated.into());
+    fields.insert("state".to_owned(), state.into());
     fields.insert("payload_bytes".to_owned(), letter.payload().len().into());
     for (name, bytes) in letter.headers().filter(|(name, _)| name.starts_with("pawl-")) {
         fields.insert(name.to_owned(), String::from_utf8_lossy(bytes).into());

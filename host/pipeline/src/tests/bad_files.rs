@@ -73,6 +73,10 @@ const CASES: &[(&str, &[&str])] = &[
         &["dead_letters.at_max: is \"drop\"; should be \"stop\" or \"drop-oldest\""],
     ),
     (
+        "dead_letters.replays_max=0",
+        &["dead_letters.replays_max: is 0; should be a whole number from 1 to 1000000"],
+    ),
+    (
         "dead_letters.topic=\"a/b\"",
         &["dead_letters.topic: a topic's name should be 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and \
              `-`"],

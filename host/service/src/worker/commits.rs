@@ -3,9 +3,9 @@
 
 use super::{Held, InFlight, UNCOMMITTED_BYTES_MAX, Worker};
 use crate::crash::{self, CrashPoint};
+use crate::dead_letters;
 use crate::error::Error;
 use pawl_core::commit::CommitBatch;
-use pawl_pipeline::AtMax;
 use pawl_transport::Retained;
 
 impl Worker<'_, '_> {
@@ -90,12 +90,14 @@ impl Worker<'_, '_> {
             standing.watermark = watermark;
             standing.in_flight = records;
         });
-        let rules = &self.life.context.pipeline.dead_letters;
-        if held.letters > 0 && rules.at_max == AtMax::DropOldest {
-            let max = Retained { records: rules.records_max, bytes: rules.bytes_max };
-            while self.life.context.transport.drop_oldest(&rules.topic, max)?.more {}
+        let context = &self.life.context;
+        match held.letters {
+            0 => Ok(()),
+            _ => dead_letters::drop_oldest(
+                context.transport.as_ref(),
+                &context.pipeline.dead_letters,
+            ),
         }
-        Ok(())
     }
 
     /// Takes nothing until the commit in flight is durable.
@@ -121,21 +123,9 @@ impl Worker<'_, '_> {
             let records = &append.batch.records;
             (count + records.len() as u64, bytes + records.bytes() as u64)
         });
-        if count == 0 || rules.at_max == AtMax::DropOldest {
-            return Ok(count);
-        }
-        let retained = self.life.context.transport.retained(&rules.topic)?;
-        let full = retained.records + count > rules.records_max
-            || retained.bytes + bytes > rules.bytes_max;
-        if !full {
-            return Ok(count);
-        }
-        let what = format!(
-            "topic {} holds {} dead letters of {} bytes, {count} more do not fit within \
-             records_max = {} and bytes_max = {}: see to them and remove them, raise the bound, or \
-             set dead_letters.at_max = \"drop-oldest\"",
-            rules.topic, retained.records, retained.bytes, rules.records_max, rules.bytes_max
-        );
-        Err(Error::State { code: "dead-letters-full", what })
+        let (transport, now) =
+            (self.life.context.transport.as_ref(), self.life.context.clock.now_ms());
+        dead_letters::check_room(transport, rules, Retained { records: count, bytes }, now)?;
+        Ok(count)
     }
 }

@@ -110,8 +110,9 @@ mod tests {
 
     #[test]
     fn what_is_no_dead_letter_comes_from_where_it_lies() {
-        for headers in [&[][..], &[("pawl-id", b"x")], &[("pawl-id", b"x"), ("pawl-dlq", b"2")]] {
-            let stray = read(headers);
+        let id = ("pawl-id", &b"x"[..]);
+        for headers in [vec![], vec![id], vec![id, ("pawl-dlq", b"2")]] {
+            let stray = read(&headers);
             assert_eq!((stray.entry.as_str(), stray.attempt), ("", 0));
             let mut origin = ByteColumn::default();
             stray.origin(&mut origin);

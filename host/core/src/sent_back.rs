@@ -66,7 +66,7 @@ impl SentBack {
         let time = |name: &str| identity::time_of_text(text(name));
         Self {
             entry: text("pawl-entry").to_owned(),
-            item: u128::from_str_radix(item, 16).ok().filter(|_| item.len() == 32),
+            item: id_of(item),
             own_id: own_id.filter(|own| !own.is_empty()).map(<[u8]>::to_vec),
             event_time: time("pawl-event-time").unwrap_or(NO_TIME),
             timestamp: time("pawl-record-timestamp").unwrap_or(0),
@@ -88,5 +88,60 @@ impl SentBack {
         let part = |name| self.kept(name).unwrap_or_default();
         let parts = [part("pawl-topic"), part("pawl-partition"), part("pawl-offset")];
         column.push(Some(&parts.join(&b'/')));
+    }
+}
+
+/// An id from 32 hexadecimal digits.
+fn id_of(text: &str) -> Option<Id> {
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+
+    fn read(headers: &[(&str, &[u8])]) -> SentBack {
+        let mut records = Records::default();
+        records.push(Record { value: Some(b"v"), headers, ..Record::default() });
+        SentBack::read(&records, 0, ("back", 3, 7))
+    }
+
+    #[test]
+    fn what_is_no_dead_letter_comes_from_where_it_lies() {
+        let id = ("pawl-id", &b"x"[..]);
+        for headers in [vec![], vec![id], vec![id, ("pawl-dlq", b"2")]] {
+            let stray = read(&headers);
+            assert_eq!((stray.entry.as_str(), stray.attempt), ("", 0));
+            let mut origin = ByteColumn::default();
+            stray.origin(&mut origin);
+            assert_eq!(origin.get(0), Some(&b"back/3/7"[..]));
+        }
+    }
+
+    #[test]
+    fn headers_that_make_no_sense_count_as_absent() {
+        let letter = read(&[
+            ("pawl-dlq", b"1"),
+            ("pawl-id", b"\xff"),
+            ("pawl-entry", b"\xff\xfe"),
+            ("pawl-item-id", b"+123456789abcdef0123456789abcdef"),
+            ("pawl-event-time", b"yesterday"),
+            ("pawl-replay-count", b"-5"),
+        ]);
+        assert_eq!((letter.entry.as_str(), letter.item, letter.attempt), ("", None, 1));
+        assert_eq!((letter.event_time, letter.timestamp), (NO_TIME, 0));
+        let lost = read(&[("pawl-dlq", b"1"), ("pawl-id", b"a"), ("pawl-record-id", b"")]);
+        assert_eq!(lost.own_id, None);
+    }
+
+    #[test]
+    fn an_id_of_its_own_is_told_from_the_one_that_the_edge_gave() {
+        let hex = b"000000000000000000000000000000ff";
+        let given = [("pawl-dlq", &b"1"[..]), ("pawl-id", b"a"), ("pawl-item-id", hex)];
+        let with = |own: &'static [u8]| read(&[&given[..], &[("pawl-record-id", own)]].concat());
+        assert_eq!((with(hex).own_id, with(hex).item), (None, Some(255)));
+        assert_eq!((with(b"n7").own_id, with(b"n7").item), (Some(b"n7".to_vec()), Some(255)));
     }
 }

@@ -93,11 +93,10 @@ pub fn write(
     let operator = spec.operators.get(refused.operator);
     let name = operator.map_or("", |operator| operator.name.as_str());
     // A record that no operator knows stays addressed as it was.
-    let name = match refused.sent_back {
-        Some(letter) if !spec.operators.iter().any(|known| known.name == letter.entry) => {
-            letter.entry.as_str()
-        }
-        _ => name,
+    let is_known = |letter: &SentBack| spec.operators.iter().any(|op| op.name == letter.entry);
+    let (operator, name) = match refused.sent_back.filter(|letter| !is_known(letter)) {
+        Some(letter) => (None, letter.entry.as_str()),
+        None => (operator, name),
     };
     let event_time = text_of(refused.event_time);
     let record_timestamp = refused
@@ -105,7 +104,7 @@ pub fn write(
         .and_then(|(records, row)| records.timestamps.get(row))
         .map(|time| text_of(*time))
         .unwrap_or_default();
-    let root = root_of(refused, value);
+    let root = root_of(refused, value, spec);
     let schema = schema_version(value);
     let numbers = [refused.offset, u64::from(spec.task.partition), epoch].map(|n| n.to_string());
     let retries = cause.retries.to_string();
@@ -164,9 +163,15 @@ pub fn write(
 }
 
 /// The root's value where it is another and fits.
-fn root_of(refused: &Refused<'_>, value: Option<&[u8]>) -> Option<String> {
-    if let Some(root) = refused.sent_back.and_then(|letter| letter.kept("pawl-root")) {
-        return std::str::from_utf8(root).ok().map(str::to_owned);
+fn root_of(refused: &Refused<'_>, value: Option<&[u8]>, spec: &Spec) -> Option<String> {
+    if let Some(letter) = refused.sent_back {
+        if let Some(root) = letter.kept("pawl-root") {
+            return std::str::from_utf8(root).ok().map(str::to_owned);
+        }
+        // Only before the first operator it was the root itself that was refused.
+        if spec.operators.first().is_none_or(|first| first.name != letter.entry) {
+            return None;
+        }
     }
     let (records, row) = refused.root?;
     let root = records.values.get(row)?;

@@ -86,8 +86,6 @@ mutants! {
     AdmittedOnce,
     /// A record that was sent back is taken for a copy of the dead one that it was.
     SentBackIsCopy,
-    /// A record that was sent back moves the watermark.
-    SentBackMovesTime,
     /// A record that enters behind the edge that judges time is never late.
     SentBackNeverLate,
 }

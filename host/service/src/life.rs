@@ -104,7 +104,7 @@ impl<'a> Life<'a> {
                 life.begin_where_input_begins()?;
                 stored = context.transport.recovery(id)?;
             }
-            life.birth(stored.commit.as_ref(), None)?;
+            life.birth(stored.commit.as_ref(), &stored.decisions, None)?;
         } else if !context.options.fresh {
             // Before anything of it is taken up or written over.
             let mut headers = names.iter().filter_map(|name| context.store.header(id, *name).ok());

@@ -2,7 +2,7 @@
 //! Never starts fresh where a commit shows that there was a state, unless a person says so.
 
 use crate::checkpointer::Job;
-use crate::deliverer::{Deliverer, at_most_once};
+use crate::deliverer::Deliverer;
 use crate::error::Error;
 use crate::guest::{Guest, GuestState};
 use crate::life::Life;
@@ -12,7 +12,7 @@ use crate::wiring::{self, Told};
 use pawl_checkpoint::{Checkpoint, Header, OperatorRecord, Owner, RecoveryPath};
 use pawl_core::SEMANTICS;
 use pawl_core::commit::Commit;
-use pawl_core::decision::{CheckpointName, DecisionKind, OperatorDigest};
+use pawl_core::decision::{CheckpointName, Decision, DecisionKind, OperatorDigest};
 use pawl_core::laws::{Law, Violation};
 use pawl_core::record::Offset;
 use pawl_core::spec::Spec;
@@ -61,6 +61,7 @@ impl Life<'_> {
     pub(crate) fn birth(
         &mut self,
         commit: Option<&Commit>,
+        decisions: &[Decision],
         remembered: Option<Base>,
     ) -> Result<(), Error> {
         let running = self.ready()?.running.clone();
@@ -75,6 +76,14 @@ impl Life<'_> {
         if let Some(commit) = commit {
             let plain = &mut state.plain;
             plain.progress = commit.progress;
+            // What was admitted and is not through comes first, as decisions behind it say.
+            let admitted = decisions.iter().rev().find_map(|decision| match decision.kind {
+                DecisionKind::Admit { until } if decision.number < commit.progress.decisions => {
+                    Some(until)
+                }
+                _ => None,
+            });
+            plain.admitting = admitted.unwrap_or(0);
             (plain.input_sum, plain.output_sum) = (commit.input_sum, commit.output_sum);
             plain.counters = commit.counters.clone();
             // As high as any number that was ever written; readers pass over lower ones.
@@ -173,7 +182,6 @@ impl Life<'_> {
             intent: Default::default(),
             epoch: self.epoch,
             attempted: attempted(&stored),
-            attempted_again: self.attempted_again(&stored),
             tolerant,
         };
         let task =
@@ -236,7 +244,7 @@ impl Life<'_> {
         let Some(checkpoint) = found.checkpoint else {
             if self.context.options.fresh {
                 tracing::warn!(task = %self.id, "starting with an empty state, as asked for");
-                self.birth(stored.commit.as_ref(), None)?;
+                self.birth(stored.commit.as_ref(), &stored.decisions, None)?;
                 let again = self.context.store.newest(&self.id)?;
                 let checkpoint = again.checkpoint.ok_or_else(|| self.no_checkpoint(stored))?;
                 return self.base_of(checkpoint, root);
@@ -278,7 +286,7 @@ impl Life<'_> {
                  begin anew; where records have ids of their own, say so by the sink's edge.id"
             );
         }
-        self.birth(stored.commit.as_ref(), remembered)
+        self.birth(stored.commit.as_ref(), &stored.decisions, remembered)
     }
 
     /// A position means nothing on another log: a checkpoint of one must never be gone on from, nor
@@ -437,20 +445,6 @@ impl Life<'_> {
         let told: Vec<Told> = guests.iter().map(Guest::told).collect();
         let pipeline = &self.context.pipeline;
         wiring::spec(pipeline, self.stage, self.id.partition, running, &told)
-    }
-}
-
-impl Life<'_> {
-    /// Up to which of the rows that were sent back a sink that sends at most once may have sent:
-    /// they were admitted, durably, before the first of them was.
-    fn attempted_again(&self, stored: &Stored) -> Offset {
-        let until = stored.decisions.iter().rev().find_map(|decision| match decision.kind {
-            DecisionKind::Admit { until } => Some(until),
-            _ => None,
-        });
-        let admitted = stored.commit.as_ref().map_or(0, |commit| commit.progress.admitted);
-        let at_most_once = self.stage.sink.as_ref().is_some_and(at_most_once);
-        until.filter(|until| at_most_once && *until > admitted).unwrap_or(0)
     }
 }
 

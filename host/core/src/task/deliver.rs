@@ -74,10 +74,8 @@ impl Task {
             (sheet.base + item, sheet.id(item), work.offset(sheet.row(item)))
         };
         let places: Vec<_> = selected.iter().map(place).collect();
-        let unknown_until = match work.is_sent_back() {
-            true => self.unknown_sent_back,
-            false => self.unknown_until,
-        };
+        // A sink that sends at most once takes nothing back.
+        let unknown_until = if work.is_sent_back() { 0 } else { self.unknown_until };
         let sent = places.iter().filter(|(.., offset)| *offset < unknown_until).count();
         let unknown = Receipt::Undelivered {
             disposition: DELIVERY_UNKNOWN,

@@ -36,7 +36,12 @@ impl Task {
         let id = sheet.id(item);
         let judges_time = edge == self.time_edge() && work.tick.is_none();
         let time = sheet.time(item);
-        if let Some(cause) = self.missing(edge, id, time, judges_time, sheet.row(item), work) {
+        let missing = self.missing(edge, id, time, judges_time, sheet.row(item), work);
+        let missing = missing.or_else(|| {
+            let timeless = self.enters_behind(edge, work) && sheet.shown_time(item) == NO_TIME;
+            timeless.then(|| refused("no-event-time", "it brings no event time".to_owned()))
+        });
+        if let Some(cause) = missing {
             self.refuse(edge, sheet, item, cause, work);
             return Judged::Gone;
         }
@@ -69,14 +74,14 @@ impl Task {
             }
         }
         if judges_time
-            && (!work.is_sent_back() || planted(Mutant::SentBackMovesTime))
+            && !work.is_sent_back()
             && let TimeOrigin::Records(rules) = self.spec.time
             && !(planted(Mutant::DeadMovesNoTime) && work.is_decided_dead(sheet, item))
         {
             let key = sheet.columns.keys.get(sheet.base + item).map_or(id, identity::hash);
             self.state.plain.clock.observe(time, id, key, &rules);
         }
-        if self.is_late(judges_time, time) || self.is_passed(edge, time, work) {
+        if self.is_late(judges_time, time) || self.is_passed(edge, sheet, item, work) {
             self.late(edge, sheet, item, work);
             return Judged::Gone;
         }
@@ -98,12 +103,17 @@ impl Task {
 
     /// Whether time has passed an item that enters behind the edge that judges time: its operator
     /// must not see what lies behind its own watermark.
-    fn is_passed(&self, edge: usize, time: Timestamp, work: &Work<'_>) -> bool {
-        let judged = edge <= self.time_edge() || !work.is_sent_back() || time == NO_TIME;
-        if judged || planted(Mutant::SentBackNeverLate) {
+    fn is_passed(&self, edge: usize, sheet: &Sheet<'_>, item: usize, work: &Work<'_>) -> bool {
+        if !self.enters_behind(edge, work) || planted(Mutant::SentBackNeverLate) {
             return false;
         }
-        self.state.plain.operator_watermarks.get(edge).is_some_and(|watermark| time < *watermark)
+        let watermark = self.state.plain.operator_watermarks.get(edge);
+        watermark.is_some_and(|watermark| sheet.shown_time(item) < *watermark)
+    }
+
+    /// Whether items of this edge entered behind the one that judges time.
+    fn enters_behind(&self, edge: usize, work: &Work<'_>) -> bool {
+        edge > self.time_edge() && work.is_sent_back() && self.spec.time != TimeOrigin::None
     }
 
     /// Makes ready for looking up the ids of a sheet.
@@ -172,15 +182,7 @@ impl Task {
         row: u32,
         work: &Work<'_>,
     ) -> Option<Cause> {
-        let refused = |kind: &str, message: String| {
-            Some(Cause {
-                class: "permanent",
-                disposition: "rejected".to_owned(),
-                kind: kind.to_owned(),
-                message,
-                retries: 0,
-            })
-        };
+        let refused = |kind: &str, message: String| Some(refused(kind, message));
         if id == NO_ID {
             let edge = self.spec.operators.get(edge).map(|operator| operator.edge.clone());
             let source = edge.unwrap_or_default().id;
@@ -246,10 +248,10 @@ impl Task {
     /// Whether the window may hold a dead record's id that must keep its copies out.
     fn may_be_dead(&self, edge: usize, work: &Work<'_>) -> bool {
         let edges = &self.state.plain.counters.edges;
-        let copies = self.spec.copies && edge == self.time_edge();
-        (copies || self.spec.sink)
-            && (!work.is_sent_back() || planted(Mutant::SentBackIsCopy))
-            && edges.get(edge).is_some_and(|counters| counters.dead_lettered > 0)
+        let died = || edges.get(edge).is_some_and(|counters| counters.dead_lettered > 0);
+        let copies = self.spec.copies && edge == self.time_edge() && died();
+        // A sink's windows may come from another log, without its counters.
+        (copies || self.spec.sink) && (!work.is_sent_back() || planted(Mutant::SentBackIsCopy))
     }
 
     /// The id of a dead record goes, and keeps its copies out all the same.
@@ -265,5 +267,16 @@ impl Task {
         {
             window.withdraw(id);
         }
+    }
+}
+
+/// An edge cannot let it through.
+fn refused(kind: &str, message: String) -> Cause {
+    Cause {
+        class: "permanent",
+        disposition: "rejected".to_owned(),
+        kind: kind.to_owned(),
+        message,
+        retries: 0,
     }
 }

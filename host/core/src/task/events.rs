@@ -153,8 +153,6 @@ pub struct Recovery {
     /// sent. Its last durable decision says so, if it is an `Attempt` behind which nothing was
     /// committed.
     pub attempted: Offset,
-    /// The same for rows that were sent back.
-    pub attempted_again: Offset,
     /// Outputs may differ from those committed, since other operators replay.
     pub tolerant: bool,
 }

@@ -58,8 +58,6 @@ pub struct Task {
     intent: u64,
     /// Rows below, behind the commit, may have been sent by a sink that sends at most once.
     unknown_until: Offset,
-    /// The same for rows that were sent back.
-    unknown_sent_back: Offset,
     stored: VecDeque<Decision>,
     fresh: Vec<Decision>,
     epoch: u64,
@@ -124,10 +122,6 @@ impl Task {
             unknown_until: match planted(Mutant::AttemptForgotten) {
                 true => 0,
                 false => recovery.attempted,
-            },
-            unknown_sent_back: match planted(Mutant::AttemptForgotten) {
-                true => 0,
-                false => recovery.attempted_again,
             },
             stored: match planted(Mutant::Remade) {
                 true => VecDeque::new(),

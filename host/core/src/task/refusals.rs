@@ -94,11 +94,7 @@ impl Task {
         let root_id = root_id
             .unwrap_or_else(|| identity::of_position(&spec.input, spec.task.partition, offset));
         // Where the edge reads none the record may bring one all the same.
-        let brought = sheet.columns.event_times.get(sheet.base + item).copied();
-        let event_time = match sheet.time(item) {
-            NO_TIME => brought.unwrap_or(NO_TIME),
-            time => time,
-        };
+        let event_time = sheet.shown_time(item);
         let (epoch, now) = (self.epoch, self.now);
         let refused = Refused {
             records: &sheet.columns,

@@ -2,6 +2,7 @@
 //! the replay saw and made what was committed. Never ends before the commit is met.
 
 use super::{Stop, Task, decide};
+use crate::decision::{DecisionKind, Root};
 use crate::mutant::{Mutant, planted};
 
 impl Task {
@@ -38,6 +39,17 @@ impl Task {
     pub(super) fn end_tolerant_replay(&mut self) {
         if !self.replaying && self.stored.is_empty() {
             self.tolerant = false;
+        }
+        // Ticks before this row are over: what other operators did not come to does not come.
+        let position = self.state.plain.progress.position;
+        while self.tolerant
+            && self.replaying
+            && self.stored.front().is_some_and(|next| {
+                next.position <= position
+                    && matches!(next.kind, DecisionKind::Dead { root: Root::Tick(_), .. })
+            })
+        {
+            self.stored.pop_front();
         }
         let commit = &self.commit.progress;
         let plain = &mut self.state.plain;

@@ -15,7 +15,7 @@ use crate::spec::TimeOrigin;
 use std::borrow::Cow;
 
 /// Bytes made at which a step ends before its last row.
-const STEP_BYTES_MAX: usize = 32 << 20;
+pub(super) const STEP_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes made ahead of the edge that judges time at which the next run is shorter.
 const HEAD_BYTES_MAX: usize = 8 << 20;

@@ -5,6 +5,7 @@
 //! A decision says where in the input they come in; from there on nothing else happens until the
 //! last one is finished. Each is a root of its own.
 
+use super::rows::STEP_BYTES_MAX;
 use super::sheet::{NO_ID, Sheet};
 use super::work::Work;
 use super::{Step, Stop, Task};
@@ -17,6 +18,9 @@ use crate::operator::Operator;
 use crate::record::{LogBatch, Offset, PRIORITY_DEFAULT, Record, Records};
 use crate::sent_back::SentBack;
 use std::sync::Arc;
+
+/// Rows that are taken in before it is seen how much was made of them.
+const ROWS_AT_ONCE: usize = 32;
 
 impl Task {
     /// Rows that were sent back and are to be taken in before anything else.
@@ -51,8 +55,13 @@ impl Task {
                 let end = controls.get(before).map_or(sent_back.rows(), |(at, _)| *at as usize);
                 let rows = (end - row).min((due.end - due.start) as usize);
                 let rows = rows.min(rows_max.max(1)).min(self.sent_back_to_commit());
-                self.take_in_rows(sent_back, row - before, rows, operators)?;
-                rows
+                let mut done = 0;
+                while done < rows && self.outbox.waiting().0 < STEP_BYTES_MAX {
+                    let some = (rows - done).min(ROWS_AT_ONCE);
+                    self.take_in_rows(sent_back, row - before + done, some, operators)?;
+                    done += some;
+                }
+                done.max(1).min(rows)
             }
         };
         Ok(Step::SentBack(rows as u64))
@@ -91,7 +100,7 @@ impl Task {
             let end = row + same.count();
             let group = row as u32..end as u32;
             let entry = spec.operators.iter().position(|operator| operator.name == letter.entry);
-            let sheet = self.entry_sheet(entry.unwrap_or(0), &work, &letters, group);
+            let sheet = self.entry_sheet(entry, &work, &letters, group);
             match entry {
                 Some(edge) => self.feed(edge, &sheet, &mut work, operators)?,
                 None => self.refuse_strays(&sheet, &letter.entry, &mut work),
@@ -105,14 +114,14 @@ impl Task {
     /// The rows as items of the edge before which they enter.
     fn entry_sheet(
         &self,
-        edge: usize,
+        entry: Option<usize>,
         work: &Work<'_>,
         letters: &[SentBack],
         group: std::ops::Range<u32>,
     ) -> Sheet<'static> {
         let mut records = Records::default();
         let (mut ids, mut times) = (Vec::new(), Vec::new());
-        let told = self.spec.operators.get(edge).map(|operator| &operator.edge);
+        let told = entry.and_then(|edge| self.spec.operators.get(edge));
         for row in group.clone() {
             let (Some((from, at)), Some(letter)) = (work.input_row(row), letters.get(row as usize))
             else {
@@ -132,14 +141,21 @@ impl Task {
                 priority: from.priorities.get(at).copied().unwrap_or(PRIORITY_DEFAULT),
                 headers: &headers,
             });
-            let Some(told) = told else { break };
-            let (id, time) =
-                identity::read(&told.id, &told.time, &records, records.len().saturating_sub(1));
-            let own = matches!(told.id, IdSource::Own | IdSource::Position);
-            ids.push(if own { letter.item } else { id }.unwrap_or(NO_ID));
+            let last = records.len().saturating_sub(1);
+            // What no operator knows goes as it came.
+            let (id, time) = match told.map(|operator| &operator.edge) {
+                None => (letter.item, letter.event_time),
+                Some(edge) => match edge.id {
+                    IdSource::Own | IdSource::Position => {
+                        (letter.item, edge.time.read(&records, last))
+                    }
+                    _ => identity::read(&edge.id, &edge.time, &records, last),
+                },
+            };
+            ids.push(id.unwrap_or(NO_ID));
             times.push(time);
         }
-        Sheet::of_entries(records, ids, times, group.collect(), edge)
+        Sheet::of_entries(records, ids, times, group.collect(), entry.unwrap_or(0))
     }
 
     /// Rows that belong before no operator that there is.

@@ -81,6 +81,14 @@ impl<'a> Sheet<'a> {
         self.times.get(item).copied().unwrap_or(NO_TIME)
     }
 
+    /// The event time that the operator is shown: what the edge reads, else what the item brings.
+    pub fn shown_time(&self, item: usize) -> Timestamp {
+        match self.time(item) {
+            NO_TIME => self.columns.event_times.get(self.base + item).copied().unwrap_or(NO_TIME),
+            time => time,
+        }
+    }
+
     pub fn row(&self, item: usize) -> u32 {
         self.rows.get(item).copied().unwrap_or(0)
     }

@@ -10,6 +10,8 @@ use crate::operator::{Emissions, Failure, Outcome, Rejection, Verdict, Wiring};
 use crate::record::{PRIORITY_DEFAULT, Record, Records};
 use crate::spec::{DedupRules, EdgeSpec, LateRoute, OperatorSpec, Route, TopicSpec};
 
+mod sent_back;
+
 type Process = Box<dyn FnMut(&Batch) -> Result<Outcome, Failure>>;
 type Advance = Box<dyn FnMut(Timestamp) -> Result<Outcome, Failure>>;
 

@@ -129,7 +129,6 @@ impl Driver {
             intent: if forget { Progress::default() } else { self.intent },
             epoch: self.epoch,
             attempted: 0,
-            attempted_again: 0,
             tolerant: false,
         };
         let since = checkpoint.progress.root();

@@ -3,6 +3,7 @@
 //! batch is under way, and nothing else is until it is through.
 
 use super::Worker;
+use crate::deliverer::at_most_once;
 use crate::error::Error;
 use pawl_core::record::Offset;
 use pawl_core::task::Wish;
@@ -12,9 +13,13 @@ use pawl_transport::ReadMax;
 const LOOK_EVERY_US: u64 = 100_000;
 
 impl Worker<'_, '_> {
-    /// Up to where rows wait to be admitted, if some do.
+    /// Up to where rows wait to be admitted, if some do. A sink that sends at most once takes none:
+    /// a second decision about what is under way would have to stand among those of the input.
     pub(super) fn waits_for_admission(&self) -> Result<Option<Offset>, Error> {
         let life = &self.life;
+        if life.stage.sink.as_ref().is_some_and(at_most_once) {
+            return Ok(None);
+        }
         let transport = &life.context.transport;
         let (_, end) = transport.range(&life.stage.replay, life.id.partition)?;
         let admitted = self.it.task.progress().admitted;
@@ -22,8 +27,13 @@ impl Worker<'_, '_> {
         Ok((admitted < end).then(|| end.min(admitted.saturating_add(batch))))
     }
 
-    /// What is to be admitted now. Looks only now and then.
+    /// What is to be admitted now. Looks only now and then, and lets input through between two
+    /// batches: whoever sends without end must not stop the stream.
     pub(super) fn admission(&self) -> Result<Option<Wish>, Error> {
+        let at = self.it.task.position();
+        if self.admitted_at.get() == Some(at) && !self.input.is_empty() {
+            return Ok(None);
+        }
         let now = self.life.context.clock.elapsed_us();
         if self.looked_us.get().is_some_and(|at| now.saturating_sub(at) < LOOK_EVERY_US) {
             return Ok(None);
@@ -36,12 +46,13 @@ impl Worker<'_, '_> {
     }
 
     /// Takes note that rows were admitted, and makes it durable: a record that then kills the host
-    /// can be convicted, and what is sent at most once is known to have been under way.
+    /// can be convicted.
     pub(super) fn admitted(&mut self, wish: Option<&Wish>) -> Result<(), Error> {
-        match wish {
-            Some(Wish::Admit { .. }) => self.commit_now(),
-            _ => Ok(()),
+        if !matches!(wish, Some(Wish::Admit { .. })) {
+            return Ok(());
         }
+        self.admitted_at.set(Some(self.it.task.position()));
+        self.commit_now()
     }
 
     /// Reads rows that are admitted.

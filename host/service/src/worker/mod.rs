@@ -55,6 +55,8 @@ pub(crate) struct Worker<'l, 'a> {
     /// The next rows that were sent back, and when it was last looked for some.
     sent_back: VecDeque<LogBatch>,
     looked_us: Cell<Option<u64>>,
+    /// Where the last ones were admitted.
+    admitted_at: Cell<Option<Offset>>,
     credit: Credit,
     taken: (u64, u64),
     commit: Option<InFlight>,
@@ -119,6 +121,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             input: VecDeque::new(),
             sent_back: VecDeque::new(),
             looked_us: Cell::new(None),
+            admitted_at: Cell::new(None),
             taken: (0, 0),
             commit: None,
             commit_since_us: None,
@@ -213,7 +216,10 @@ impl<'l, 'a> Worker<'l, 'a> {
                 Ok(Turn::Did)
             }
             Ok(Step::SentBack(_)) => {
-                if !replaying {
+                if replaying {
+                    self.replayed = true;
+                    crash::at(CrashPoint::MidReplay);
+                } else {
                     self.sent()?;
                 }
                 Ok(Turn::Did)

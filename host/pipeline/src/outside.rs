@@ -19,6 +19,13 @@ pub struct Sink {
     pub backoff_max_ms: u64,
 }
 
+impl Sink {
+    /// Whether a record that may have been taken is never sent again.
+    pub fn is_at_most_once(&self) -> bool {
+        matches!(&self.kind, SinkKind::Http(http) if http.mode == HttpMode::AtMostOnce)
+    }
+}
+
 /// Where effects go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkKind {

@@ -34,6 +34,8 @@ pub enum Why {
     BeyondHorizon,
     /// A source refused it: there is no operator before which it could enter.
     Source,
+    /// Its sink sends at most once.
+    AtMostOnce,
     /// It does not say where to enter.
     NoEntry,
     /// The pipeline has no such stage.
@@ -53,6 +55,7 @@ impl Why {
             Why::Parked => "parked",
             Why::BeyondHorizon => "beyond-horizon",
             Why::Source => "source",
+            Why::AtMostOnce => "at-most-once",
             Why::NoEntry => "no-entry",
             Why::UnknownStage => "unknown-stage",
             Why::UnknownOperator => "unknown-operator",
@@ -75,6 +78,10 @@ impl Why {
             Why::Source => {
                 "refused by a source, before any operator: they are no records. Mend one with `pawl \
                  dlq show ID --payload` and give it to `pawl produce`"
+            }
+            Why::AtMostOnce => {
+                "of a sink that sends at most once, which takes nothing back: see whether the \
+                 receiver has them, and give what it lacks to `pawl produce`"
             }
             Why::NoEntry => {
                 "do not say where to enter (pawl-entry): take the payload with `pawl dlq show ID \
@@ -249,6 +256,10 @@ impl<'a> Selector<'a> {
         let Some(stage) = stages.iter().position(|stage| stage.name == name) else {
             return Ok(Err(Why::UnknownStage));
         };
+        let sink = stages.get(stage).and_then(|stage| stage.sink.as_ref());
+        if sink.is_some_and(pawl_pipeline::Sink::is_at_most_once) {
+            return Ok(Err(Why::AtMostOnce));
+        }
         let entry = letter.text(Meta::Entry);
         if entry.is_empty() {
             return Ok(Err(Why::NoEntry));

@@ -12,7 +12,7 @@ use pawl_core::identity;
 use pawl_core::operator::{Deliveries, Failure, Receipt};
 use pawl_core::record::NO_TIME;
 use pawl_core::task::DELIVERY_UNKNOWN;
-use pawl_pipeline::{AtRetriesMax, HttpMode, Sink as Rules, SinkKind};
+use pawl_pipeline::{AtRetriesMax, Sink as Rules, SinkKind};
 use pawl_sink::{Delivery, Owner, Sink, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
@@ -345,7 +345,7 @@ impl Deliverer {
 
 /// Whether what is about to be sent must be durable before it is.
 pub(crate) fn at_most_once(rules: &Rules) -> bool {
-    matches!(&rules.kind, SinkKind::Http(http) if http.mode == HttpMode::AtMostOnce)
+    rules.is_at_most_once()
 }
 
 /// Whether each batch is committed before the next one: what a kill may send again is what is

@@ -21,7 +21,9 @@ const HIDDEN: &str = "***";
 pub fn effective(pipeline: &Pipeline) -> String {
     let mut writer = Writer { text: String::new(), base: &pipeline.base };
     top(pipeline, &mut writer);
-    for (name, topic) in &pipeline.topics {
+    // Those in which dead letters are sent back are not for files to declare.
+    let is_replay = |name: &String| pipeline.stages.iter().any(|stage| stage.replay == *name);
+    for (name, topic) in pipeline.topics.iter().filter(|(name, _)| !is_replay(name)) {
         writer.header(&format!("[topics.{}]", key(name)));
         writer.field("partitions", topic.partitions);
         if let Some(key) = &topic.key {

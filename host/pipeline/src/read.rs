@@ -10,7 +10,7 @@ use crate::pipeline::{
 };
 use crate::read_outside;
 use crate::read_stage;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -77,11 +77,13 @@ pub(crate) fn pipeline(table: &Table, base: &Path, report: &Report) -> Pipeline 
     });
 
     // What is sent back lies in the partition with its root's number, too.
+    let declared: BTreeSet<String> = topics.keys().cloned().collect();
     for stage in &mut stages {
         stage.replay = format!("{name}.{}.replay", stage.name);
         let partitions = topics.get(&stage.input).map_or(1, |input| input.partitions);
         let replay = Topic { partitions, key: None, retention_ms: 0 };
-        if topics.insert(stage.replay.clone(), replay).is_some() {
+        topics.insert(stage.replay.clone(), replay);
+        if declared.contains(&stage.replay) {
             let what = "is the topic in which dead letters are sent back; should not be declared";
             report.mistake(crate::fields::join("topics", &stage.replay), what);
         }

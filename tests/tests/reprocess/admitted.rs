@@ -29,7 +29,10 @@ breaker = {{ records = 100, failed_share_max = 1.0 }}
 [[stage.operator]]
 name = "pass"
 plugin = "{plugin}"
-edge = {{ id = "content", event_time = "own", dedup = {{ horizon_ms = 1000000, ids_max = 100000 }} }}
+[stage.operator.edge]
+id = "content"
+event_time = "own"
+dedup = {{ horizon_ms = 1000000, ids_max = 100000 }}
 "#
     )
 }

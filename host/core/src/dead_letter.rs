@@ -24,7 +24,7 @@ use crate::decision::PathStep;
 use crate::identity::{self, Id};
 use crate::record::{NO_TIME, Record, Records, Timestamp};
 use crate::sent_back::SentBack;
-use crate::spec::Spec;
+use crate::spec::{OperatorSpec, Spec};
 
 /// Version of the contract between host and operators that a dead letter names.
 pub const ABI: &str = "pawl:operator@0.1.0";
@@ -90,20 +90,10 @@ pub fn write(
     let now = identity::text_of_time(now);
     let own_id = refused.records.ids.get(refused.row).map(|id| String::from_utf8_lossy(id));
     let record_id = own_id.unwrap_or_else(|| identity::hex_text(refused.id).into());
-    let operator = spec.operators.get(refused.operator);
-    let name = operator.map_or("", |operator| operator.name.as_str());
-    // A record that no operator knows stays addressed as it was.
-    let is_known = |letter: &SentBack| spec.operators.iter().any(|op| op.name == letter.entry);
-    let (operator, name) = match refused.sent_back.filter(|letter| !is_known(letter)) {
-        Some(letter) => (None, letter.entry.as_str()),
-        None => (operator, name),
-    };
+    let (operator, name) = operator_of(refused, spec);
     let event_time = text_of(refused.event_time);
-    let record_timestamp = refused
-        .root
-        .and_then(|(records, row)| records.timestamps.get(row))
-        .map(|time| text_of(*time))
-        .unwrap_or_default();
+    let logged = refused.root.and_then(|(records, row)| records.timestamps.get(row));
+    let record_timestamp = logged.map(|time| text_of(*time)).unwrap_or_default();
     let root = root_of(refused, value, spec);
     let schema = schema_version(value);
     let numbers = [refused.offset, u64::from(spec.task.partition), epoch].map(|n| n.to_string());
@@ -150,16 +140,31 @@ pub fn write(
     ] {
         headers.extend(value.map(|value| (name, value)));
     }
+    push(out, refused, &id_text, &headers);
+    id
+}
+
+/// The operator that refused it, and its name. A record that no operator knows stays addressed as
+/// it was.
+fn operator_of<'a>(refused: &Refused<'a>, spec: &'a Spec) -> (Option<&'a OperatorSpec>, &'a str) {
+    let is_known = |letter: &SentBack| spec.operators.iter().any(|op| op.name == letter.entry);
+    if let Some(letter) = refused.sent_back.filter(|letter| !is_known(letter)) {
+        return (None, &letter.entry);
+    }
+    let operator = spec.operators.get(refused.operator);
+    (operator, operator.map_or("", |operator| operator.name.as_str()))
+}
+
+fn push(out: &mut Records, refused: &Refused<'_>, id: &str, headers: &[(&str, &[u8])]) {
     out.push(Record {
         key: refused.records.keys.get(refused.row),
-        value,
-        id: Some(id_text.as_bytes()),
+        value: refused.records.values.get(refused.row),
+        id: Some(id.as_bytes()),
         event_time: refused.event_time,
         timestamp: 0,
         priority: refused.records.priorities.get(refused.row).copied().unwrap_or_default(),
-        headers: &headers,
+        headers,
     });
-    id
 }
 
 /// The root's value where it is another and fits.

@@ -67,28 +67,7 @@ pub(crate) fn pipeline(table: &Table, base: &Path, report: &Report) -> Pipeline 
         sources.into_iter().map(|fields| read_outside::source(fields, base, report)).collect();
     top.finish();
 
-    // A dead letter lies in the partition with its root's number, so there are as many of them.
-    let partitions = |topic: &String| topics.get(topic).map(|topic: &Topic| topic.partitions);
-    let most = stages.iter().filter_map(|stage| partitions(&stage.input)).max();
-    topics.entry(dead_letters.topic.clone()).or_insert(Topic {
-        partitions: most.unwrap_or(1),
-        key: None,
-        retention_ms: 0,
-    });
-
-    // What is sent back lies in the partition with its root's number, too.
-    let declared: BTreeSet<String> = topics.keys().cloned().collect();
-    for stage in &mut stages {
-        stage.replay = format!("{name}.{}.replay", stage.name);
-        let partitions = topics.get(&stage.input).map_or(1, |input| input.partitions);
-        let replay = Topic { partitions, key: None, retention_ms: 0 };
-        topics.insert(stage.replay.clone(), replay);
-        if declared.contains(&stage.replay) {
-            let what = "is the topic in which dead letters are sent back; should not be declared";
-            report.mistake(crate::fields::join("topics", &stage.replay), what);
-        }
-    }
-
+    own_topics(&name, &dead_letters, &mut stages, &mut topics, report);
     let (base, data) = (base.to_owned(), base.join(data));
     let log = log.map_or_else(|| data.join("pawl.db"), |path| base.join(path));
     Pipeline {
@@ -105,6 +84,37 @@ pub(crate) fn pipeline(table: &Table, base: &Path, report: &Report) -> Pipeline 
         supervisor,
         stages,
         sources,
+    }
+}
+
+/// Adds the topic of the dead letters and those in which they are sent back.
+fn own_topics(
+    name: &str,
+    dead_letters: &DeadLetters,
+    stages: &mut [crate::Stage],
+    topics: &mut BTreeMap<String, Topic>,
+    report: &Report,
+) {
+    // A dead letter lies in the partition with its root's number, so there are as many of them.
+    let partitions = |topic: &String| topics.get(topic).map(|topic: &Topic| topic.partitions);
+    let most = stages.iter().filter_map(|stage| partitions(&stage.input)).max();
+    topics.entry(dead_letters.topic.clone()).or_insert(Topic {
+        partitions: most.unwrap_or(1),
+        key: None,
+        retention_ms: 0,
+    });
+
+    // What is sent back lies in the partition with its root's number, too.
+    let declared: BTreeSet<String> = topics.keys().cloned().collect();
+    for stage in stages {
+        stage.replay = format!("{name}.{}.replay", stage.name);
+        let partitions = topics.get(&stage.input).map_or(1, |input| input.partitions);
+        let replay = Topic { partitions, key: None, retention_ms: 0 };
+        topics.insert(stage.replay.clone(), replay);
+        if declared.contains(&stage.replay) {
+            let what = "is the topic in which dead letters are sent back; should not be declared";
+            report.mistake(crate::fields::join("topics", &stage.replay), what);
+        }
     }
 }
 

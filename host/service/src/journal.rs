@@ -5,12 +5,12 @@
 //!
 //! `running` lies in the data folder while a host runs: a line for each task that began, with the
 //! root of its commit then. `journal` holds a line for each suspect: `hand` for the one row in hand
-//! or `held` for one that an earlier end was blamed on, stage, partition, position, its offset if it
-//! was sent back or `-`, root of the commit, unclean ends before. Suspects of several tasks stand beside each other, since else
-//! records that kill the host in turns would acquit each other. Neither file is synced: what they
-//! guard against is the death of the process, not of the machine. An innocent record is never
-//! blamed for a kill from outside, unless that hits the same record every time; and a task that
-//! gets on between kills goes at full speed.
+//! or `held` for one that an earlier end was blamed on, stage, partition, position, its offset if
+//! it was sent back or `-`, root of the commit, unclean ends before. Suspects of several tasks
+//! stand beside each other, since else records that kill the host in turns would acquit each other.
+//! Neither file is synced: what they guard against is the death of the process, not of the machine.
+//! An innocent record is never blamed for a kill from outside, unless that hits the same record
+//! every time; and a task that gets on between kills goes at full speed.
 
 use pawl_core::commit::TaskId;
 use pawl_core::decision::Root;
@@ -234,7 +234,8 @@ mod tests {
             let journal = Journal::open(&data).unwrap();
             let convicted = journal.convicted(&task(), 7, 3);
             assert_eq!(convicted, (ends >= 3).then_some((42, Root::Row)), "after {ends} ends");
-            std::mem::forget(journal.hold(&task(), (42, Root::Row), 7).unwrap()); // dies with it in hand
+            // It dies with it in hand.
+            std::mem::forget(journal.hold(&task(), (42, Root::Row), 7).unwrap());
         }
     }
 

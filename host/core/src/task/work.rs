@@ -73,7 +73,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A run of rows of `sent_back` from its data row `first` on. `place`: the position before which
+    /// A run of rows of `sent_back` from data row `first` on. `place`: the position before which
     /// they come in, and the offset of the first.
     pub fn of_sent_back(
         sent_back: &'a LogBatch,

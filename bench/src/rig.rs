@@ -29,8 +29,10 @@ const OUTPUT: &str = "out";
 /// How much of a host there is. Each has all that is above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// The task alone: ids, dedup, event time, watermark, routing, hashes.
+    /// The task alone: ids, event time, watermark, routing, hashes.
     Edge,
+    /// Repeated ids are dropped.
+    Dedup,
     /// Records come from the embedded transport, outputs go there.
     Transport,
     /// One checkpoint a round.
@@ -62,7 +64,11 @@ impl Rig {
         folder: &Path,
         ids: usize,
     ) -> Result<Self> {
-        let spec = Arc::new(work.spec(instance.wiring().clone()));
+        let mut spec = work.spec(instance.wiring().clone());
+        if level < Level::Dedup {
+            spec.operators.iter_mut().for_each(|operator| operator.edge.dedup = None);
+        }
+        let spec = Arc::new(spec);
         let id = spec.task.clone();
         let (mut transport, mut epoch) = (None, 1);
         if level >= Level::Transport {

@@ -18,21 +18,10 @@ const GOAL: Goal = Goal::AtMost(200.0);
 pub fn run(report: &mut Report) -> Result<()> {
     report.part("start", "from the start of the process to the first record committed, wall clock");
     let scratch = Scratch::new("start")?;
-    for (plugin, partitions) in [("identity", 1), ("count-window", 4), ("changes", 16)] {
-        let config = match plugin {
-            "count-window" => "config = { window_ms = 1, min_sensors = 0 }\n",
-            _ => "",
-        };
-        // Windows close when time passes: the records' own.
-        let edge = match plugin {
-            "count-window" => {
-                "edge = { id = { field = \"/observation_id\" }, event_time = { field = \"/t_ms\" }, \
-                 watermark = { disorder_ms = 500 } }"
-            }
-            _ => "edge = { id = \"position\" }",
-        };
-        let operator = format!("plugin = \"{plugin}\"\n{config}{edge}");
-        let folder = Folder::new(scratch.folder(plugin)?, partitions, &operator, "")?;
+    for partitions in [1, 4, 16] {
+        let operator = "plugin = \"identity\"\nedge = { id = \"position\" }";
+        let folder =
+            Folder::new(scratch.folder(&partitions.to_string())?, partitions, operator, "")?;
         let log = folder.log()?;
         let mut source = Source::default();
         folder.run(&["--until-idle"])?.end()?;
@@ -48,7 +37,7 @@ pub fn run(report: &mut Report) -> Result<()> {
             process.terminate()?;
             process.end()?;
         }
-        let what = format!("{plugin}, {partitions} partitions");
+        let what = format!("tasks: {partitions}");
         report.line("start", &Line::new(what, Spread::of(starts), "ms").goal(GOAL));
     }
     Ok(())

@@ -26,7 +26,8 @@ const SIZES: [usize; 4] = [1, 10, 70, 100];
 /// The size for which there are goals.
 const GOAL_SIZE: usize = 70;
 
-/// A pause, in multiples of what the guest takes for its snapshot, all of it changed.
+/// A pause, in multiples of what the call of the guest's snapshot takes, its copy out of the
+/// sandbox included; all of it changed.
 const FULL_GOAL: Goal = Goal::AtMost(1.2);
 
 /// A pause in milliseconds with one bucket in a hundred changed.
@@ -111,7 +112,7 @@ fn tell(megabytes: usize, part: &[Pause], full: &[Pause], report: &mut Report) {
     let pause = Line::new(what("pause, all of it changed"), milliseconds(full), "ms");
     report.line("state", &pause);
     let ratio = Spread::of(full.iter().map(|pause| pause.pause_us / pause.guests_us));
-    let mut ratio = Line::new(what("the same / the guest's own snapshot"), ratio, "times");
+    let mut ratio = Line::new(what("the same / the call of the guest's snapshot"), ratio, "times");
     ratio.goal = goal(FULL_GOAL);
     report.line("state", &ratio);
     let mut pause = Line::new(what("pause, 1 of 64 buckets changed"), milliseconds(part), "ms");

@@ -88,8 +88,6 @@ pub fn write(
     let id = id_of(refused, value);
     let id_text = identity::hex_text(id);
     let now = identity::text_of_time(now);
-    let own_id = refused.records.ids.get(refused.row).map(|id| String::from_utf8_lossy(id));
-    let record_id = own_id.unwrap_or_else(|| identity::hex_text(refused.id).into());
     let (operator, name) = operator_of(refused, spec);
     let event_time = text_of(refused.event_time);
     let logged = refused.root.and_then(|(records, row)| records.timestamps.get(row));
@@ -125,13 +123,15 @@ pub fn write(
         ("pawl-offset", &numbers[0]),
         ("pawl-record-timestamp", &record_timestamp),
         ("pawl-event-time", &event_time),
-        ("pawl-record-id", &record_id),
         ("pawl-schema-version", &schema),
         ("pawl-epoch", &numbers[2]),
     ];
     let kept = |name: &str| refused.sent_back.and_then(|letter| letter.kept(name));
     let metadata = metadata.iter();
     headers.extend(metadata.map(|(name, own)| (*name, kept(name).unwrap_or(own.as_bytes()))));
+    // Bytes as they are: what is sent back must bear the id that it had.
+    let own_id = refused.records.ids.get(refused.row).unwrap_or(&item_id);
+    headers.push(("pawl-record-id", own_id));
     headers.push(("pawl-item-id", &item_id));
     for (name, value) in [
         ("pawl-trace-parent", parent),

@@ -17,6 +17,7 @@
 //!     98     2  how many other logs were written here before, oldest first; of each:
 //!              16  its identity
 //!               8  its next position
+//!              48  its two marks, as from 32 to 80 (not before version 3)
 //!    ...        name of the pipeline, UTF-8
 //! ```
 
@@ -25,13 +26,14 @@ use crate::sink::{Delivery, Owner};
 use pawl_codec::envelope::{self, Format};
 use ring::digest;
 
-const FORMAT: Format = Format { name: "position file", magic: *b"PAWLFILE", version: 2 };
+const FORMAT: Format = Format { name: "position file", magic: *b"PAWLFILE", version: 3 };
 
 /// Bytes before the other logs.
 const FIXED_BYTES: usize = 100;
 
-/// Bytes of another log.
-const OTHER_BYTES: usize = 24;
+/// Bytes of another log, and of one in version 2, which kept no marks.
+const OTHER_BYTES: usize = 72;
+const OTHER_BYTES_2: usize = 24;
 
 /// Other logs that are remembered; of those before nothing is known but their files' names.
 const OTHERS_MAX: usize = 1000;
@@ -72,6 +74,11 @@ impl Mark {
     /// The position after it.
     pub(super) fn next(&self) -> u64 {
         self.position.saturating_add(1)
+    }
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.position.to_le_bytes());
+        bytes.extend_from_slice(&self.id_hash);
     }
 
     fn exists(&self) -> bool {
@@ -116,8 +123,17 @@ pub(super) struct State {
     pub(super) first_written: Mark,
     pub(super) last_written: Mark,
     pub(super) open: Option<OpenFile>,
-    /// Logs that were written here before, with their next positions; oldest first.
-    pub(super) others: Vec<(Log, u64)>,
+    /// Logs that were written here before; oldest first.
+    pub(super) others: Vec<Other>,
+}
+
+/// A log that was written here before, and where it was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Other {
+    pub(super) log: Log,
+    pub(super) next: u64,
+    pub(super) first_written: Mark,
+    pub(super) last_written: Mark,
 }
 
 impl State {
@@ -138,14 +154,21 @@ impl State {
     /// Goes on with another log: where it was left, if it was here before and was not left further
     /// on (as names of files say) at `least`.
     pub(super) fn switch(&mut self, log: Log, least: u64) {
-        self.others.push((self.log, self.next));
-        let known = self.others.iter().position(|(other, _)| *other == log);
-        let known = known.map_or(0, |at| self.others.remove(at).1);
+        let left = Other {
+            log: self.log,
+            next: self.next,
+            first_written: self.first_written,
+            last_written: self.last_written,
+        };
+        self.others.push(left);
+        let known = self.others.iter().position(|other| other.log == log);
+        let known = known.map(|at| self.others.remove(at));
         if self.others.len() > OTHERS_MAX {
             self.others.remove(0);
         }
-        (self.log, self.next) = (log, known.max(least));
-        (self.first_written, self.last_written) = (Mark::default(), Mark::default());
+        (self.log, self.next) = (log, least.max(known.as_ref().map_or(0, |known| known.next)));
+        let marks = known.map(|known| (known.first_written, known.last_written));
+        (self.first_written, self.last_written) = marks.unwrap_or_default();
     }
 
     /// Notes that these records, and what lies between them, are written.
@@ -181,10 +204,8 @@ impl State {
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
         bytes.extend_from_slice(&self.log.0);
         bytes.extend_from_slice(&self.next.to_le_bytes());
-        for mark in [&self.first_written, &self.last_written] {
-            bytes.extend_from_slice(&mark.position.to_le_bytes());
-            bytes.extend_from_slice(&mark.id_hash);
-        }
+        self.first_written.put(&mut bytes);
+        self.last_written.put(&mut bytes);
         let (kind, format, first, length) = match &self.open {
             None => (0, 0, 0, 0),
             Some(open) => {
@@ -197,9 +218,11 @@ impl State {
         bytes.extend_from_slice(&length.to_le_bytes());
         // At most `OTHERS_MAX`.
         bytes.extend_from_slice(&(self.others.len() as u16).to_le_bytes());
-        for (log, next) in &self.others {
-            bytes.extend_from_slice(&log.0);
-            bytes.extend_from_slice(&next.to_le_bytes());
+        for other in &self.others {
+            bytes.extend_from_slice(&other.log.0);
+            bytes.extend_from_slice(&other.next.to_le_bytes());
+            other.first_written.put(&mut bytes);
+            other.last_written.put(&mut bytes);
         }
         bytes.extend_from_slice(self.pipeline.as_bytes());
         envelope::seal(&FORMAT, &bytes)
@@ -211,12 +234,27 @@ impl State {
         let short = || "the position file is too short".to_owned();
         let (fixed, rest) = opened.payload.split_at_checked(FIXED_BYTES).ok_or_else(short)?;
         let count = usize::from(u16::from_le_bytes([fixed[98], fixed[99]]));
-        let (others, pipeline) = rest.split_at_checked(count * OTHER_BYTES).ok_or_else(short)?;
+        let width = if opened.version < 3 { OTHER_BYTES_2 } else { OTHER_BYTES };
+        let (others, pipeline) = rest.split_at_checked(count * width).ok_or_else(short)?;
         let pipeline = std::str::from_utf8(pipeline)
             .map_err(|_| "the pipeline's name in the position file is no text".to_owned())?;
         let number = |at: usize| number(fixed, at);
-        let mark = |at: usize| Mark { position: number(at), id_hash: sixteen(fixed, at + 8) };
-        let other = |other: &[u8]| (Log(sixteen(other, 0)), self::number(other, 16));
+        let mark = |bytes: &[u8], at: usize| Mark {
+            position: self::number(bytes, at),
+            id_hash: sixteen(bytes, at + 8),
+        };
+        let other = |other: &[u8]| {
+            let marks = match other.len() {
+                OTHER_BYTES => (mark(other, 24), mark(other, 48)),
+                _ => Default::default(),
+            };
+            Other {
+                log: Log(sixteen(other, 0)),
+                next: self::number(other, 16),
+                first_written: marks.0,
+                last_written: marks.1,
+            }
+        };
         let format = match fixed[81] {
             0 => LineFormat::Json,
             1 => LineFormat::Csv,
@@ -235,10 +273,10 @@ impl State {
             epoch: number(0),
             log: Log(sixteen(fixed, 8)),
             next: number(24),
-            first_written: mark(32),
-            last_written: mark(56),
+            first_written: mark(fixed, 32),
+            last_written: mark(fixed, 56),
             open,
-            others: others.chunks_exact(OTHER_BYTES).map(other).collect(),
+            others: others.chunks_exact(width).map(other).collect(),
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Files;
 use super::memory::MemoryDisk;
-use super::state::{Log, State};
+use super::state::{Log, Mark, State};
 use crate::error::Error;
 use crate::sink::{Delivery, Owner, Sink, Verdict};
 use crate::suite::{Random, Record, deliver, owner, records};
@@ -333,7 +333,7 @@ fn a_thousand_logs_are_remembered() {
     let others = State::decode(&position).expect("it reads").others;
     let log = |number: u32| Log::parse(&format!("{number:032x}")).expect("a log");
     assert_eq!(others.len(), 1000);
-    assert_eq!((others[0], others[999]), ((log(9), 0), (log(1008), 0)));
+    assert_eq!((others[0].log, others[999].log), (log(9), log(1008)));
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
@@ -460,10 +460,14 @@ fn files_end_at_their_size_and_at_their_age() {
 #[test]
 fn an_older_copy_of_the_log_is_noticed_at_the_first_and_the_last_record() {
     let all = records(0, 4);
-    for known in [0, 3] {
+    for (known, was_away) in [(0, false), (3, false), (0, true), (3, true)] {
         let disk = MemoryDisk::default();
         let mut sink = opened(&disk, &config(1000), 1);
         deliver(&mut sink, &all).expect("the disk is fine");
+        if was_away {
+            sink.open(&on(OTHER, 2)).expect("the folder is fine");
+            sink.open(&owner(0, 3)).expect("the folder is fine");
+        }
         let other = Record { id: "other".to_owned(), ..all[known].clone() };
         assert_eq!(code(deliver(&mut sink, &[other])), "file-other-log");
     }
@@ -585,9 +589,9 @@ fn two_of_one_epoch_do_not_write_over_each_other() {
     assert_eq!(lines(&disk, None), expected(&config(1000), &all));
 }
 
-/// Bytes of version 2, which must always read.
+/// Bytes of versions 2 and 3, which must always read.
 #[test]
-fn a_position_file_of_version_2_still_reads() {
+fn position_files_of_versions_2_and_3_still_read() {
     let disk = MemoryDisk::default();
     let mut sink = sink(&disk, &config(1000));
     sink.open(&on(OTHER, 4)).expect("the folder is fine");
@@ -597,14 +601,25 @@ fn a_position_file_of_version_2_still_reads() {
     let bytes = disk.contents().remove(".sink-0.position").expect("the position file");
     std::mem::forget(sink);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, include_str!("../../fixtures/position-v2.hex").trim_end());
-    let state = State::decode(&bytes).expect("it reads");
-    assert_eq!((state.epoch, state.next, &*state.pipeline), (5, 7, "suite"));
-    assert_eq!(Some(state.log), Log::parse(&owner(0, 5).log));
-    assert_eq!(state.others, [(Log::parse(OTHER).expect("a log"), 5)]);
-    let open = state.open.expect("a file is open");
-    assert_eq!((open.first, open.length, open.finishing), (0, 60, false));
+    assert_eq!(hex, include_str!("../../fixtures/position-v3.hex").trim_end());
+    let old = unhex(include_str!("../../fixtures/position-v2.hex").trim_end());
+    for (bytes, has_marks) in [(&bytes, true), (&old, false)] {
+        let state = State::decode(bytes).expect("it reads");
+        assert_eq!((state.epoch, state.next, &*state.pipeline), (5, 7, "suite"));
+        assert_eq!(Some(state.log), Log::parse(&owner(0, 5).log));
+        let [other] = state.others.as_slice() else { panic!("one other log") };
+        assert_eq!((Some(other.log), other.next), (Log::parse(OTHER), 5));
+        assert_eq!(other.first_written != Mark::default(), has_marks);
+        assert_eq!(other.last_written.position, if has_marks { 4 } else { 0 });
+        let open = state.open.expect("a file is open");
+        assert_eq!((open.first, open.length, open.finishing), (0, 60, false));
+    }
     for cut in 0..bytes.len() {
         assert!(State::decode(&bytes[..cut]).is_err());
     }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }

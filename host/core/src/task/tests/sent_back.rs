@@ -89,6 +89,21 @@ fn one_that_no_operator_knows_keeps_its_address_its_id_and_its_time() {
 }
 
 #[test]
+fn an_id_of_its_own_that_is_no_text_is_kept_as_it_is() {
+    let spec = chain();
+    let mut task = start(&spec);
+    let mut rows = Records::default();
+    let id: &[u8] = b"\xff\x01";
+    rows.push(Record { value: Some(b"bad"), id: Some(id), event_time: 500, ..Record::default() });
+    let rows = LogBatch { records: rows, ..LogBatch::default() };
+    run(&mut task, &rows, &mut [script(words), script(words)]).unwrap();
+    let dead = sealed(&mut task);
+    let dead = dead.appends.iter().find(|append| append.topic == "dead").unwrap();
+    let letter = crate::sent_back::SentBack::read(&dead.batch.records, 0, ("back", 0, 0));
+    assert_eq!(letter.own_id.as_deref(), Some(id));
+}
+
+#[test]
 fn a_good_copy_that_came_meanwhile_makes_it_a_duplicate() {
     let spec = chain();
     let mut task = start(&spec);

@@ -21,6 +21,7 @@ mod read;
 mod read_outside;
 mod read_stage;
 mod rules;
+mod secret;
 mod text;
 mod time;
 
@@ -42,6 +43,7 @@ pub use pipeline::{
     RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,
 };
 pub use read::{PARTITIONS_MAX, TOPIC_NAME, is_topic_name};
+pub use secret::is_secret_name;
 
 use mistake::Report;
 use std::path::Path;

@@ -28,7 +28,9 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub use delivery::{DeliveryRow, delivery, delivery_text, memory_estimates};
+#[cfg(test)]
+use delivery::delivery_text;
+pub use delivery::{DeliveryRow, delivery, memory_estimates};
 pub use edge::{Dedup, Edge, IdSource, TimeSource, TimeUnit, Watermark};
 pub use effective::effective;
 pub use fields::closest;

@@ -1,5 +1,5 @@
-//! The commands `pawl` and `sda-reprocess`: read the command line, do one thing, and end with an exit
-//! code that scripts can rely on: 0 done, 1 failed, 2 usage or configuration.
+//! The commands `pawl` and `sda-reprocess`: read the command line, do one thing, and end with an
+//! exit code that scripts can rely on: 0 done, 1 failed, 2 usage or configuration.
 //!
 //! Nothing of the stream is decided here, and no input whatever makes it panic: what goes wrong is
 //! one or a few lines on stderr that begin with `pawl: `.
@@ -93,7 +93,7 @@ pub fn pawl() -> ExitCode {
     ended(&arguments.look, format, || dispatch(&arguments.command))
 }
 
-/// The command `sda-reprocess`: `pawl dlq replay` by a name of its own, with its options at the top.
+/// The command `sda-reprocess`: `pawl dlq replay` by a name of its own.
 pub fn reprocess() -> ExitCode {
     let arguments = ReprocessArguments::parse();
     ended(&arguments.look, None, || dlq::replay::replay(&arguments.replay))

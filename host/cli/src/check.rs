@@ -46,6 +46,8 @@ pub fn check(arguments: &Arguments) -> Result<()> {
                     let valid = plugins.is_ok();
                     out.line(json_line(&as_json(&pipeline, &warnings, mistakes, valid))?)?;
                 }
+                // What cannot run promises nothing.
+                false if plugins.is_err() => show_warnings(&warnings, &mut out)?,
                 false => show(&pipeline, &warnings, &mut out)?,
             }
             if plugins.is_ok() && !arguments.json {
@@ -73,14 +75,19 @@ fn effective(arguments: &Arguments) -> Result<()> {
     out.flush()
 }
 
-fn show(pipeline: &Pipeline, warnings: &[Warning], out: &mut Out) -> Result<()> {
-    if !warnings.is_empty() {
-        out.line(terminal::paint(Paint::Yellow, "warnings"))?;
-        for warning in warnings {
-            out.line(format!("  {warning}"))?;
-        }
-        out.line("")?;
+fn show_warnings(warnings: &[Warning], out: &mut Out) -> Result<()> {
+    if warnings.is_empty() {
+        return Ok(());
     }
+    out.line(terminal::paint(Paint::Yellow, "warnings"))?;
+    for warning in warnings {
+        out.line(format!("  {warning}"))?;
+    }
+    out.line("")
+}
+
+fn show(pipeline: &Pipeline, warnings: &[Warning], out: &mut Out) -> Result<()> {
+    show_warnings(warnings, out)?;
     out.line(terminal::paint(Paint::Bold, "delivery"))?;
     let columns = ["from", "to", "what holds", "by what"].map(Column::left);
     let mut table = Table::indented(&columns, "  ");

@@ -94,7 +94,13 @@ fn ls(pipeline: &Pipeline, arguments: &LsArguments) -> Result<()> {
         })?;
     }
     match listed {
-        0 => note("there are no checkpoints"),
+        0 => {
+            if !arguments.remote {
+                // Where nothing was ever stored, the file or a field of it is another one.
+                data::transport_to_read(pipeline)?;
+            }
+            note("there are no checkpoints");
+        }
         _ if arguments.json => {}
         _ => table.print(&mut out)?,
     }

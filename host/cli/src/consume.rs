@@ -2,6 +2,7 @@
 //! looks: it keeps no position and holds nobody up.
 
 use crate::data;
+use crate::failure::usage;
 use crate::file::FileOption;
 use crate::out::{Out, json_line, note};
 use crate::progress::Progress;
@@ -30,6 +31,12 @@ pub struct Arguments {
     /// Only what comes from now on; goes with `--follow`
     #[arg(long, requires = "follow")]
     from_end: bool,
+    /// From this offset of the partition on, as in a dead letter or in `pawl checkpoint show`
+    #[arg(
+        long, value_name = "N", requires = "partition",
+        conflicts_with_all = ["from_start", "from_end"]
+    )]
+    offset: Option<u64>,
     /// Wait for more at the end, until interrupted
     #[arg(long)]
     follow: bool,
@@ -55,18 +62,23 @@ pub fn consume(arguments: &Arguments) -> Result<()> {
         note(&format!("topic {topic} has no records yet"));
         return Ok(());
     };
-    let wanted = match arguments.partition {
-        Some(partition) => partition..partition.saturating_add(1),
-        None => 0..partitions,
+    let wanted: Vec<u32> = match arguments.partition {
+        Some(partition) => vec![partition],
+        None => (0..partitions).collect(),
     };
     let mut cursors = Vec::new();
     let mut rows_there = 0;
     for partition in wanted {
         let (first, end) = transport.range(topic, partition)?;
-        rows_there += end.saturating_sub(first);
-        cursors.push(match arguments.from_end {
-            true => Cursor::at_end(&transport, topic, partition)?,
-            false => Cursor::at_start(&transport, topic, partition)?,
+        rows_there += end.saturating_sub(first.max(arguments.offset.unwrap_or(0)));
+        cursors.push(match arguments.offset {
+            Some(offset) if offset > end => {
+                let place = format!("{topic}/{partition}");
+                return Err(usage(format!("{place} ends at {end}: it has no offset {offset} yet")));
+            }
+            Some(offset) => Cursor::at(&transport, topic, partition, offset),
+            None if arguments.from_end => Cursor::at_end(&transport, topic, partition)?,
+            None => Cursor::at_start(&transport, topic, partition)?,
         });
     }
     // Where records are printed on the terminal they show how far the command is.

@@ -2,11 +2,12 @@
 //! observations alone, for pipelines of one's own.
 
 use crate::failure;
-use crate::out::{Out, note};
+use crate::out::{Out, json_line, note};
 use crate::progress::Progress;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use pawl_sensors::SensorOptions;
+use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -47,6 +48,9 @@ struct Compare {
     /// What was added to all object ids
     #[arg(long, default_value_t = 0)]
     id_offset: u32,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Print observations made from element sets by SGP4 and a model of sensors, one per line
@@ -177,7 +181,22 @@ fn compare(options: &Compare) -> Result<()> {
     let alerts = alerts.context("failed to read stdin")?;
     let found = pawl_sensors::compare(&pawl_sensors::conjunctions_2024(), alerts, &rules)?;
     let mut out = Out::new();
-    out.line(found.to_string())?;
+    match options.json {
+        false => out.line(found.to_string())?,
+        true => out.line(json_line(&json!({
+            "right": found.is_right(),
+            "found": found.found,
+            "missed": found.missed.len(),
+            "invented": found.invented,
+            "doubled": found.doubled,
+            "slow": found.slow,
+            "outside": found.outside,
+            "miss_error_m": found.miss_error_m,
+            "rtn_error_m": found.rtn_error_m,
+            "tca_error_ms": found.tca_error_ms,
+            "speed_error_m_s": found.speed_error_m_s,
+        }))?)?,
+    }
     out.flush()?;
     anyhow::ensure!(found.is_right(), "the alerts are not those of the catalogue");
     Ok(())

@@ -4,7 +4,7 @@
 mod choice;
 mod letter;
 mod ls;
-mod replay;
+pub mod replay;
 mod review;
 mod show;
 mod stats;

@@ -2,9 +2,10 @@
 //! only if its layout changes.
 
 use crate::failure::usage;
-use crate::out::{Out, note};
+use crate::out::{Out, json_line, note};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use serde_json::json;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,9 @@ pub struct Arguments {
     /// Change nothing; fail if a file has another layout
     #[arg(long)]
     check: bool,
+    /// One JSON object that names them
+    #[arg(long, requires = "check")]
+    json: bool,
 }
 
 /// Runs the command.
@@ -39,6 +43,11 @@ pub fn fmt(arguments: &Arguments) -> Result<()> {
             }
             others.push(file.display().to_string());
         }
+    }
+    if arguments.json {
+        let mut out = Out::new();
+        out.line(json_line(&json!({ "laid_out": others.is_empty(), "others": others }))?)?;
+        out.flush()?;
     }
     if arguments.check && !others.is_empty() {
         let (verb, files) = (if others.len() == 1 { "has" } else { "have" }, others.join(" "));

@@ -3,7 +3,7 @@
 
 use crate::out::{Out, note};
 use anyhow::{Context, Result};
-use clap::{Args, Command};
+use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,17 @@ pub struct CompletionsArguments {
     /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
+    /// The program
+    #[arg(value_name = "PROGRAM", value_enum, default_value_t)]
+    program: Program,
+}
+
+/// A program of this repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Program {
+    #[default]
+    Pawl,
+    SdaReprocess,
 }
 
 /// Write the manual pages into a folder, or print the first one
@@ -38,28 +49,36 @@ pub fn schema() -> Result<()> {
     print(pawl_pipeline::SCHEMA.as_bytes())
 }
 
-/// Prints completions for the command line.
-pub fn completions(arguments: &CompletionsArguments, command: &mut Command) -> Result<()> {
+/// Prints completions for the command line of one of the programs, `pawl` and `sda-reprocess`.
+pub fn completions(arguments: &CompletionsArguments, programs: [Command; 2]) -> Result<()> {
+    let [pawl, reprocess] = programs;
+    let mut command = match arguments.program {
+        Program::Pawl => pawl,
+        Program::SdaReprocess => reprocess,
+    };
     let mut text = Vec::new();
     let name = command.get_name().to_owned();
-    clap_complete::generate(arguments.shell, command, name, &mut text);
+    clap_complete::generate(arguments.shell, &mut command, name, &mut text);
     print(&text)
 }
 
 /// Writes or prints manual pages.
-pub fn man(arguments: &ManArguments, command: Command) -> Result<()> {
+pub fn man(arguments: &ManArguments, programs: [Command; 2]) -> Result<()> {
     let Some(folder) = &arguments.folder else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page).context("failed to make the page")?;
+        let [pawl, _] = programs;
+        clap_mangen::Man::new(pawl).render(&mut page).context("failed to make the page")?;
         return print(&page);
     };
     std::fs::create_dir_all(folder)
         .with_context(|| format!("failed to make {}", folder.display()))?;
-    // Each command gets its whole name, and what holds for all of them.
-    let mut command = command.disable_help_subcommand(true);
-    command.build();
     let mut count = 0;
-    pages(&command, folder, &mut count)?;
+    for program in programs {
+        // Each command gets its whole name, and what holds for all of them.
+        let mut command = program.disable_help_subcommand(true);
+        command.build();
+        pages(&command, folder, &mut count)?;
+    }
     note(&format!("wrote {count} pages to {}", folder.display()));
     Ok(())
 }

@@ -88,6 +88,11 @@ pub fn shown_bytes(bytes: &[u8], characters_max: usize) -> String {
     format!("{}{more}", shown(&cut))
 }
 
+/// A number of things: `1 record`, `2 records`.
+pub fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// An amount of bytes, in the unit that fits it.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -7,7 +7,7 @@ use crate::data;
 use crate::failure::usage;
 use crate::file::FileOption;
 use crate::lines::{Lines, Next};
-use crate::out::{note, shown};
+use crate::out::{Out, counted, json_line, note, shown};
 use crate::progress::Progress;
 use crate::record_json::Given;
 use anyhow::{Context, Error, Result, anyhow};
@@ -15,6 +15,7 @@ use clap::Args;
 use group::Group;
 use pawl_core::record::{NO_TIME, PRIORITY_DEFAULT};
 use pawl_pipeline::Pipeline;
+use serde_json::json;
 
 /// Append the lines of stdin to a topic as records, one per line, also while the pipeline runs
 ///
@@ -30,6 +31,9 @@ pub struct Arguments {
     /// Lines are whole records as `pawl consume --json` prints them
     #[arg(long)]
     json: bool,
+    /// What became durable as one JSON object on stdout (`--json` says how lines are read)
+    #[arg(long)]
+    summary_json: bool,
     /// An empty line is a record with an empty value
     #[arg(long, conflicts_with = "json")]
     keep_empty: bool,
@@ -63,8 +67,17 @@ pub fn produce(arguments: &Arguments) -> Result<()> {
     })?;
     let empty = producer.empty;
     drop(producer);
-    note(&summary(&group, &arguments.topic, empty));
-    Ok(())
+    if !arguments.summary_json {
+        note(&summary(&group, &arguments.topic, empty));
+        return Ok(());
+    }
+    let (topic, counts) = (&arguments.topic, group.counts());
+    let records: u64 = counts.iter().sum();
+    let mut out = Out::new();
+    out.line(json_line(&json!({
+        "topic": topic, "records": records, "partitions": counts, "empty_lines": empty,
+    }))?)?;
+    out.flush()
 }
 
 /// Refuses what the pipeline does not declare, and what only its tasks may write.
@@ -153,9 +166,9 @@ fn summary(group: &Group<'_>, topic: &str, empty: u64) -> String {
     let parts = if each.is_empty() { String::new() } else { format!(": {}", each.join(", ")) };
     let left_out = match empty {
         0 => String::new(),
-        empty => format!("; left out {empty} empty lines (--keep-empty)"),
+        empty => format!("; left out {} (--keep-empty)", counted(empty, "empty line")),
     };
-    format!("produced {all} records to {topic}{parts}{left_out}")
+    format!("produced {} to {topic}{parts}{left_out}", counted(all, "record"))
 }
 
 /// A record that has nothing but a value.

@@ -2,11 +2,12 @@
 //! second one of either stops at once.
 
 use crate::file::Overrides;
-use crate::out::{Out, note};
+use crate::out::{Out, json_line, note};
 use anyhow::{Context, Result};
 use clap::Args;
 use pawl_pipeline::Stage;
 use pawl_service::{RunOptions, StopFlag, TaskSummary};
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// How logs are written on stderr; else as PAWL_LOG_FORMAT says, else as text
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<crate::log::Format>,
+    /// What became of all records as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     overrides: Overrides,
 }
@@ -65,6 +69,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let summary = pawl_service::run(&pipeline, &options, &stop)?;
     let mut out = Out::new();
+    if arguments.json {
+        let tasks = summary.tasks.iter();
+        let tasks: Vec<Value> =
+            tasks.map(|task| as_json(task, pipeline.stage(&task.task.stage))).collect();
+        out.line(json_line(&json!({ "pipeline": pipeline.name, "tasks": tasks }))?)?;
+        return out.flush();
+    }
     for task in &summary.tasks {
         out.line(line(task, pipeline.stage(&task.task.stage)))?;
     }
@@ -93,6 +104,29 @@ fn line(summary: &TaskSummary, stage: Option<&Stage>) -> String {
         line.push_str(&format!("; {count} to {topic}"));
     }
     line
+}
+
+/// As `line`, for machines.
+fn as_json(summary: &TaskSummary, stage: Option<&Stage>) -> Value {
+    let counters = &summary.counters;
+    let operators = counters.edges.iter().enumerate().map(|(at, edge)| {
+        let operator = stage.and_then(|stage| stage.operators.get(at));
+        json!({
+            "operator": operator.map(|operator| operator.name.as_str()),
+            "absorbed": edge.absorbed,
+            "dead_lettered": edge.dead_lettered,
+            "discarded": edge.discarded,
+            "duplicate": edge.duplicate,
+            "late": edge.late,
+        })
+    });
+    json!({
+        "task": summary.task.to_string(),
+        "position": summary.committed.position,
+        "records_in": counters.records_in,
+        "operators": operators.collect::<Vec<_>>(),
+        "records_out": counters.records_out,
+    })
 }
 
 /// From here on signals are obeyed on a thread of their own; it ends with the process.

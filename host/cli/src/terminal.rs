@@ -1,7 +1,7 @@
 //! Whether a person looks at stdout or stderr, and what that permits. Colour goes to terminals
 //! alone, and not where `NO_COLOR` is set or `TERM` is `dumb`; `--color` decides otherwise.
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
@@ -12,6 +12,22 @@ pub enum Color {
     Auto,
     Always,
     Never,
+}
+
+/// What every program takes.
+#[derive(Debug, Args)]
+pub struct Look {
+    /// Colour: auto (on terminals, unless NO_COLOR is set or TERM is dumb), always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub color: Color,
 }
 
 /// How a piece of text looks.

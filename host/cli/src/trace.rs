@@ -8,7 +8,7 @@ mod way;
 use crate::data;
 use crate::failure::usage;
 use crate::file::FileOption;
-use crate::out::{Out, json_line, shown, shown_bytes};
+use crate::out::{Out, counted, json_line, shown, shown_bytes};
 use anyhow::Result;
 use clap::Args;
 use find::Found;
@@ -89,7 +89,7 @@ fn print(trace: &Trace, out: &mut Out) -> Result<()> {
             out.line(format!("    {name}: {plugin} {version}, component {component}"))?;
         }
     }
-    out.line(format!("from {} records", trace.origins.len()))?;
+    out.line(format!("from {}", counted(trace.origins.len() as u64, "record")))?;
     if trace.origins.is_empty() {
         out.line("  unknown: the record brings no header `lineage`")?;
     }
@@ -97,6 +97,7 @@ fn print(trace: &Trace, out: &mut Out) -> Result<()> {
         let (place, id) = (shown(&origin.place), shown(&origin.id));
         out.line(match &origin.value {
             Some(value) => format!("  {id}  {place}  {}", shown_bytes(value.as_bytes(), SHOWN_MAX)),
+            None if place.starts_with('(') => format!("  {id}  {place}"),
             None => format!("  {id}  {place}  (no longer kept)"),
         })?;
     }

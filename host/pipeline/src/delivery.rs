@@ -4,6 +4,7 @@
 use crate::edge::Dedup;
 use crate::outside::{AtRetriesMax, HttpMode, HttpSink, Sink, SinkKind, Source, SourceKind};
 use crate::pipeline::{AtMax, Late, Pipeline, Stage, Transport};
+#[cfg(test)]
 use std::fmt::Write;
 
 /// Bytes of one id in a dedup window, as measured at most.
@@ -51,6 +52,7 @@ pub fn delivery(pipeline: &Pipeline) -> Vec<DeliveryRow> {
 }
 
 /// The delivery table as text, one row a line, columns aligned.
+#[cfg(test)]
 pub fn delivery_text(pipeline: &Pipeline) -> String {
     let titles = row("from".to_owned(), "to".to_owned(), ("what holds", "by what"));
     let mut rows = vec![titles];
@@ -77,8 +79,10 @@ pub fn memory_estimates(pipeline: &Pipeline) -> Vec<String> {
         for operator in stage.operators.iter().filter(|_| !stage.is_sink()) {
             let guest = mebibytes(tasks.saturating_mul(operator.limits.memory_bytes_max));
             let mut line = format!(
-                "{}/{}: {tasks} instances, together at most {guest} MiB of guest memory",
-                stage.name, operator.name
+                "{}/{}: {tasks} instance{}, together at most {guest} MiB of guest memory",
+                stage.name,
+                operator.name,
+                if tasks == 1 { "" } else { "s" }
             );
             if let Some(dedup) = &operator.edge.dedup {
                 let ids = tasks.saturating_mul(dedup.ids_max);

@@ -11,11 +11,9 @@ use crate::pipeline::{
     AtMax, Breaker, Checkpoint, KeySource, Late, Limits, Operator, Pipeline, RecoveryMode, Remote,
     Stage, Transport,
 };
+use crate::secret::{has_credentials, shown_option, without_secrets};
 use std::path::Path;
 use toml::{Table, Value};
-
-/// What is written in place of a secret.
-const HIDDEN: &str = "***";
 
 /// The text of a pipeline file that says all that holds.
 pub fn effective(pipeline: &Pipeline) -> String {
@@ -155,7 +153,9 @@ fn checkpoint(checkpoint: &Checkpoint, writer: &mut Writer<'_>) {
         return;
     };
     writer.header("[checkpoint.remote]");
-    writer.field("url", url.as_str());
+    // What was read holds none; whoever made a pipeline otherwise shows none, either.
+    let shown = if has_credentials(url) { without_secrets(url, true) } else { url.clone() };
+    writer.field("url", shown);
     let recovery = match recovery {
         RecoveryMode::Hybrid => "hybrid",
         RecoveryMode::Local => "local",
@@ -168,16 +168,8 @@ fn checkpoint(checkpoint: &Checkpoint, writer: &mut Writer<'_>) {
         writer.header("[checkpoint.remote.options]");
     }
     for (name, value) in options {
-        writer.field(name, if is_secret(name) { HIDDEN } else { value });
+        writer.field(name, shown_option(name, value));
     }
-}
-
-/// Whether an option of an object store may be one.
-fn is_secret(name: &str) -> bool {
-    const WORDS: [&str; 8] =
-        ["key", "secret", "token", "sas", "password", "signature", "credential", "account"];
-    let name = name.to_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
 }
 
 fn write_stage(stage: &Stage, writer: &mut Writer<'_>) {

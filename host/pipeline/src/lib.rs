@@ -21,13 +21,16 @@ mod read;
 mod read_outside;
 mod read_stage;
 mod rules;
+mod secret;
 mod text;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
-pub use delivery::{DeliveryRow, delivery, delivery_text, memory_estimates};
+#[cfg(test)]
+use delivery::delivery_text;
+pub use delivery::{DeliveryRow, delivery, memory_estimates};
 pub use edge::{Dedup, Edge, IdSource, TimeSource, TimeUnit, Watermark};
 pub use effective::effective;
 pub use fields::closest;
@@ -42,6 +45,7 @@ pub use pipeline::{
     RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,
 };
 pub use read::{PARTITIONS_MAX, TOPIC_NAME, is_topic_name};
+pub use secret::is_secret_name;
 
 use mistake::Report;
 use std::path::Path;

@@ -94,7 +94,7 @@ pub struct Checkpoint {
 pub struct Remote {
     /// Of an object store.
     pub url: String,
-    /// As the object store names them; the environment's come first.
+    /// As the object store names them; they come before what the environment says.
     pub options: BTreeMap<String, String>,
     /// Where a task recovers from.
     pub recovery: RecoveryMode,

@@ -11,6 +11,7 @@ use crate::outside::{
 use crate::pipeline::{Late, Operator, RecoveryMode, Remote, Stage};
 use crate::read::{BYTES_MAX, RECORDS_MAX, TIME_MS_MAX};
 use crate::read_stage;
+use crate::secret::{has_credentials, is_secret_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -367,13 +368,18 @@ pub(crate) fn remote(mut fields: Fields<'_>, report: &Report) -> Remote {
     let url = fields.text_needed("url", "such as \"s3://bucket/folder\"");
     let schemes = ["s3://", "gs://", "az://", "file:///", "memory:///"];
     if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
-        let known = schemes.join(", ");
-        fields.mistake("url", format!("is {}; should begin with one of {known}", quote(&url)));
+        // What it is instead may be an address with a signature in it.
+        fields.mistake("url", format!("should begin with one of {}", schemes.join(", ")));
+    } else if has_credentials(&url) {
+        let what = "holds a user, a password, a query or a fragment, and should be a bucket and a \
+            folder alone; give credentials in the environment";
+        fields.mistake("url", what);
     }
     let mut options = BTreeMap::new();
     for (path, name, value) in fields.entries("options") {
         match value.as_str() {
             Some(text) => drop(options.insert(name.to_owned(), text.to_owned())),
+            None if is_secret_name(name) => report.mistake(path, "should be text"),
             None => report.mistake(path, format!("is {}; should be text", describe(value))),
         }
     }

@@ -150,7 +150,16 @@ impl fmt::Display for Error {
             Error::Operator { code, operator, what } => {
                 write!(f, "{code}: operator {operator}: {what}")
             }
-            Error::Stopped { operators, stop } => write!(f, "{stop} (operators: {operators})"),
+            Error::Stopped { operators, stop } => {
+                write!(f, "{stop} (operators: {operators})")?;
+                match stop {
+                    Stop::Breaker { .. } => f.write_str(
+                        "; `pawl dlq stats` says what they share; with the cause mended, stop and \
+                         start once with --resume",
+                    ),
+                    _ => Ok(()),
+                }
+            }
             Error::State { code, what } => write!(f, "{code}: {what}"),
             Error::Tasks(tasks) => {
                 write!(f, "{} of the tasks failed:", tasks.len())?;

@@ -84,8 +84,8 @@ impl Plugins {
         let file = pipeline.resolve_plugin(&operator.plugin).map_err(|tried| {
             let tried: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
             mistake(format!(
-                "no such plugin; looked for {}; build it (cargo build --release --target \
-                 wasm32-unknown-unknown), or name its folder in `plugins`",
+                "no such plugin; looked for {}; build it (`just plugins`, or cargo build --release \
+                 --target wasm32-unknown-unknown), or name its folder in `plugins`",
                 tried.join(", ")
             ))
         })?;

@@ -13,6 +13,8 @@ pub struct Page {
     pub blocks: Vec<Block>,
     pub headings: Vec<Heading>,
     pub links: Vec<Link>,
+    /// Lines where a block begins that is indented and not fenced: no mark can stand there.
+    pub indented: Vec<usize>,
 }
 
 /// A fenced block.
@@ -89,8 +91,10 @@ pub fn pages() -> Vec<Page> {
 
 fn read(path: &str) -> Page {
     let text = std::fs::read_to_string(root().join(path)).expect("a page is text");
-    let mut page = Page { path: path.to_owned(), blocks: vec![], headings: vec![], links: vec![] };
+    let (blocks, headings, links, indented) = (vec![], vec![], vec![], vec![]);
+    let mut page = Page { path: path.to_owned(), blocks, headings, links, indented };
     let mut open: Option<(usize, Block)> = None;
+    let mut is_behind_blank = true;
     for (at, line) in text.lines().enumerate() {
         let inner = line.trim_start();
         match &mut open {
@@ -105,8 +109,15 @@ fn read(path: &str) -> Page {
             None if inner.starts_with("```") => {
                 open = Some((line.len() - inner.len(), fence(at + 1, &inner[3..])));
             }
-            None => prose(&mut page, at + 1, line),
+            None => {
+                let is_indented = line.starts_with("    ") || line.starts_with('\t');
+                if is_indented && is_behind_blank && !inner.is_empty() {
+                    page.indented.push(at + 1);
+                }
+                prose(&mut page, at + 1, line);
+            }
         }
+        is_behind_blank = inner.is_empty();
     }
     assert!(open.is_none(), "{path}: a block is open at the end");
     page

@@ -38,6 +38,10 @@ plugin = "identity"
 fn a_block_that_could_be_run_is_run_or_says_why_not() {
     let mut mistakes = Vec::new();
     for page in pages() {
+        for line in &page.indented {
+            let what = "is indented: a block stands between fences, where it says what it is";
+            mistakes.push(format!("{}:{line}: {what}", page.path));
+        }
         let mut ran = false;
         for block in &page.blocks {
             let what = match &block.mark {

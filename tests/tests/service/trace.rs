@@ -81,3 +81,13 @@ fn what_is_not_there_is_said_and_what_is_no_longer_kept_is_still_named() {
     let text = folder.pawl(&["trace", "-p", "p.toml", &id], b"").success().text();
     assert!(text.contains("(no longer kept)") && text.contains("  observations/"), "{text}");
 }
+
+#[test]
+fn a_lineage_that_is_no_json_hides_nothing_else_that_is_known() {
+    let folder = world("lineage", "");
+    let record = br#"{"key": "k1", "value": "v", "headers": {"lineage": "not json"}}"#;
+    folder.pawl(&["produce", "-p", "p.toml", "alerts", "--json"], record).success();
+    let text = folder.pawl(&["trace", "-p", "p.toml", "k1"], b"").success().text();
+    assert!(text.contains("at alerts/0"), "{text}");
+    assert!(text.contains("the header `lineage` is no JSON array"), "{text}");
+}

@@ -31,9 +31,10 @@ pub(super) fn open(address: &str, options: &RemoteOptions) -> Result<Opened, Err
         let forms = "s3://bucket/prefix, gs://, az:// or file:///folder";
         refused(format!("the remote store's address is none: {error}; give one like {forms}"))
     })?;
-    if url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        let what = "the remote store's address holds a password, a query or a fragment: give \
-                    credentials in the environment";
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if has_user || url.query().is_some() || url.fragment().is_some() {
+        let what = "the remote store's address holds a user, a password, a query or a \
+                    fragment: give credentials in the environment";
         return Err(refused(what.to_owned()));
     }
     let shown = url.as_str().trim_end_matches('/').to_owned();

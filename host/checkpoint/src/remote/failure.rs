@@ -112,14 +112,21 @@ fn cause(error: &StoreError) -> String {
 impl Secrets {
     /// The secrets among these options.
     pub fn among<'a>(options: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        const SECRET: [&str; 7] =
-            ["key", "secret", "token", "sas", "password", "signature", "credential"];
-        let is_secret = |(name, value): &(&str, &str)| {
-            let name = name.to_ascii_lowercase();
-            // Shorter values would blacken half the text, and are no secrets.
-            value.len() >= 4 && SECRET.iter().any(|word| name.contains(word))
-        };
-        Self(options.filter(is_secret).map(|(_, value)| value.to_owned()).collect())
+        let mut secrets = Vec::new();
+        for (name, value) in options {
+            if pawl_pipeline::is_secret_name(name) {
+                secrets.push(value);
+            }
+            // An address with a user and a password, such as that of a proxy.
+            let address = value.split_once("://").map_or(value, |(_, address)| address);
+            if let Some((user, _)) = address.rsplit_once('@') {
+                secrets.push(user);
+                secrets.extend(user.split_once(':').map(|(_, password)| password));
+            }
+        }
+        // Shorter values would blacken half the text, and are no secrets.
+        secrets.retain(|secret| secret.len() >= 4);
+        Self(secrets.into_iter().map(str::to_owned).collect())
     }
 
     /// The text on one line, bounded, without secrets and without the queries of addresses, in
@@ -154,12 +161,18 @@ mod tests {
 
     #[test]
     fn no_secret_and_no_signed_address_is_shown() {
-        let options = [("aws_secret_access_key", "hunter2hunter2"), ("region", "us-east-1")];
+        let options = [
+            ("aws_secret_access_key", "hunter2hunter2"),
+            ("region", "us-east-1"),
+            ("proxy_url", "http://me:correcthorse@proxy:3128"),
+        ];
         let secrets = Secrets::among(options.into_iter());
         let text = "GET http://host/bucket/x?sv=1&sig=abc%3D failed:\n  hunter2hunter2 us-east-1";
         let hidden = secrets.hide(text);
         assert_eq!(hidden, "GET http://host/bucket/x?*** failed: *** us-east-1");
         assert!(secrets.hide(&"word ".repeat(1_000)).len() < TEXT_MAX + 10);
         assert_eq!(secrets.hide("why?"), "why?");
+        let hidden = secrets.hide("tried http://me:correcthorse@proxy:3128, and correcthorse");
+        assert_eq!(hidden, "tried http://***@proxy:3128, and ***");
     }
 }

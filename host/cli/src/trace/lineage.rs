@@ -2,7 +2,7 @@
 //! array of objects with `topic`, `partition` and `offset`, and an id under any other name.
 
 use super::find::Found;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use pawl_core::record::Offset;
 use pawl_transport::{Embedded, Error, ReadMax, Transport};
 use serde::Serialize;
@@ -22,8 +22,11 @@ pub struct Origin {
 /// All origins of a record, in the order in which they were told.
 pub fn origins(transport: &Embedded, record: &Found) -> Result<Vec<Origin>> {
     let Some(lineage) = &record.lineage else { return Ok(Vec::new()) };
-    let told: Vec<Value> =
-        serde_json::from_slice(lineage).context("the header `lineage` is no JSON array")?;
+    let Ok(told) = serde_json::from_slice::<Vec<Value>>(lineage) else {
+        // Whatever an operator wrote there: all else that is known of the record is told.
+        let place = "(the header `lineage` is no JSON array)".to_owned();
+        return Ok(vec![Origin { id: String::new(), place, value: None }]);
+    };
     told.iter().map(|entry| origin(transport, entry)).collect()
 }
 

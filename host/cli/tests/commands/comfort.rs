@@ -113,6 +113,8 @@ fn completions_are_made_for_every_shell_and_bash_takes_them() {
         let made = folder.pawl(&["completions", shell], b"");
         assert!(made.code == 0 && made.text().contains("checkpoint"), "{shell}: {made:?}");
     }
+    let reprocess = folder.pawl(&["completions", "bash", "sda-reprocess"], b"").text();
+    assert!(reprocess.contains("--beyond-horizon"), "{reprocess}");
     let script = folder.pawl(&["completions", "bash"], b"").text();
     let asked = "\nCOMP_WORDS=(pawl topic de); COMP_CWORD=2; _pawl pawl de topic\n\
         echo \"${COMPREPLY[@]}\"\ncomplete -p pawl\n";
@@ -128,7 +130,7 @@ fn manual_pages_are_written_for_every_command() {
     let folder = Folder::new("man");
     let written = folder.pawl(&["man", "pages/man1"], b"");
     assert_eq!(written.code, 0, "{written:?}");
-    for page in ["pawl.1", "pawl-run.1", "pawl-topic-trim.1", "pawl-checkpoint-ls.1"] {
+    for page in ["pawl.1", "pawl-run.1", "pawl-topic-trim.1", "sda-reprocess.1"] {
         let text = std::fs::read_to_string(folder.find(page)).unwrap();
         let name = page.trim_end_matches(".1");
         assert!(text.contains(&format!(".TH {name} 1")), "{page}: {text}");
@@ -144,7 +146,7 @@ fn the_commonest_mistakes_are_answered_with_what_to_do() {
         (&["check", "q.toml"][..], 2, "there is no such file; did you mean p.toml?"),
         (&["check", "elsewhere/pipe.toml"], 2, "no .toml file in elsewhere"),
         (&["check", "."], 2, "give the pipeline file in it"),
-        (&["check", "p.toml"], 2, "build it (cargo build --release --target"),
+        (&["check", "p.toml"], 2, "build it (`just plugins`, or cargo build"),
         (&["consume", "-p", "p.toml", "outt"], 2, "did you mean out?"),
         (&["checkpoint", "show", "-p", "p.toml", "cpy/0"], 2, "did you mean copy/0?"),
         (&["check", "p.toml", "--set", "commit.intervall_ms=1"], 2, "did you mean `interval_ms`?"),

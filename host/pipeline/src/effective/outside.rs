@@ -1,12 +1,13 @@
 //! The part of the effective configuration that looks outside: sources and sinks, and what of
 //! them may be shown.
 
-use super::{HIDDEN, Writer, breaker, edge, one, relative};
+use super::{Writer, breaker, edge, one, relative};
 use crate::outside::{
     AtRetriesMax, ColumnSource, FileFormat, FileSink, HttpMode, HttpSink, LineFormat, Secret, Sink,
     SinkKind, Source, SourceKind, SqlSink,
 };
 use crate::pipeline::Stage;
+use crate::secret::{HIDDEN, without_secrets};
 use std::path::Path;
 use toml::Value;
 
@@ -152,24 +153,4 @@ fn write_file(file: &FileSink, writer: &mut Writer<'_>) {
     }
     writer.whole("file_bytes_max", file.file_bytes_max);
     writer.whole("file_age_max_ms", file.file_age_max_ms);
-}
-
-/// A URL with its scheme and host alone, and its path if that tells nobody anything.
-fn without_secrets(url: &str, with_path: bool) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
-    let (who, rest) = match rest.rsplit_once('@') {
-        Some((_, rest)) => (format!("{HIDDEN}@"), rest),
-        None => (String::new(), rest),
-    };
-    let host_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (host, path) = rest.split_at(host_end);
-    let path_end = path.find(['?', '#']).unwrap_or(path.len());
-    let (path, query) = path.split_at(path_end);
-    let path = match path {
-        "" | "/" => path.to_owned(),
-        path if with_path => path.to_owned(),
-        _ => format!("/{HIDDEN}"),
-    };
-    let query = if query.is_empty() { String::new() } else { format!("?{HIDDEN}") };
-    format!("{scheme}://{who}{host}{path}{query}")
 }

@@ -71,3 +71,31 @@ fn no_secret_is_shown_and_the_file_without_it_is_still_valid() {
     assert!(shown.contains("signature_secret_env = \"SIGNATURE\""), "{shown}");
     parse(&shown, Path::new(""), &[]).unwrap();
 }
+
+#[test]
+fn no_option_of_an_object_store_shows_a_secret_whatever_it_is_called() {
+    for (option, shown) in [
+        ("proxy_url = \"http://me:hidden1@proxy:3128\"", "\"http://***@proxy:3128\""),
+        ("proxy_url = \"me:hidden1@proxy:3128\"", "\"***\""),
+        ("endpoint = \"https://host/bucket?sig=hidden1\"", "\"https://host/bucket?***\""),
+        ("endpoint = \"https://host/bucket\"", "\"https://host/bucket\""),
+        ("azure_storage_account_name = \"hidden1\"", "\"***\""),
+    ] {
+        let text = MAXIMAL.replace("region = \"here\"", option);
+        let text = effective(&parse(&text, Path::new(""), &[]).unwrap().0);
+        assert!(!text.contains("hidden"), "{text}");
+        assert!(text.contains(shown), "{shown} in {text}");
+    }
+}
+
+#[test]
+fn an_address_of_an_object_store_that_was_never_checked_shows_no_secret() {
+    let mut pipeline = parse(MAXIMAL, Path::new(""), &[]).unwrap().0;
+    let mut shown = |url: &str| {
+        pipeline.checkpoint.remote.as_mut().unwrap().url = url.to_owned();
+        effective(&pipeline)
+    };
+    let text = shown("s3://me:hidden1@bucket/folder?sig=hidden2");
+    assert!(text.contains("\"s3://***@bucket/folder?***\""), "{text}");
+    assert!(shown("s3://bucket/a@b").contains("\"s3://bucket/a@b\""));
+}

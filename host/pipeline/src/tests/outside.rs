@@ -132,3 +132,22 @@ fn a_secret_is_never_shown() {
     let mistakes = told(&FILE.replace("https://user", "ftp://user"));
     assert!(!mistakes.contains("secret"), "{mistakes}");
 }
+
+#[test]
+fn an_address_of_an_object_store_with_credentials_is_refused_without_showing_it() {
+    for url in [
+        "s3://me:hidden@bucket/folder",
+        "s3://hidden@bucket",
+        "gs://bucket/folder?key=hidden",
+        "az://container/folder#hidden",
+        "https://account.blob.core.windows.net/container?sv=1&sig=hidden",
+        "hidden",
+    ] {
+        let mistakes = told(&FILE.replace("s3://bucket/folder", url));
+        assert!(mistakes.contains("checkpoint.remote.url"), "{url}: {mistakes}");
+        assert!(!mistakes.contains("hidden"), "{url}: {mistakes}");
+    }
+    parsed(&FILE.replace("s3://bucket/folder", "file:///a/folder@home"));
+    let number = FILE.replace("aws_region = \"x\"", "aws_secret_access_key = 4711");
+    assert!(!told(&number).contains("4711"), "{}", told(&number));
+}

@@ -32,7 +32,7 @@ file = { folder = "written" }
 "#;
 
 /// Starts the service; tells its address.
-fn start(folder: &Folder, listen: &str) -> (Running, String) {
+pub fn start(folder: &Folder, listen: &str) -> (Running, String) {
     let mut running = folder.start(&["run", "p.toml", "--listen", listen]);
     running.wait_until_it_says("serving metrics");
     let address = wait_for("the address", LIMIT, || {

@@ -226,7 +226,7 @@ fn a_host_that_does_not_answer_is_told_since_when_and_the_page_goes_on_by_itself
 fn each_runbook_that_the_page_names_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut named = std::collections::BTreeSet::new();
-    for file in ["problems.js", "verdict.js"] {
+    for file in ["problems.js", "refused.js", "verdict.js"] {
         let text = std::fs::read_to_string(root.join("host/monitor/page").join(file)).unwrap();
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());
         named.extend(

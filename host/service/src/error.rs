@@ -90,7 +90,9 @@ impl Error {
             | Error::Checkpoint(pawl_checkpoint::Error::Superseded { .. })
             | Error::Sink { error: pawl_sink::Error::Fenced { .. }, .. } => "fenced",
             Error::Transport(pawl_transport::Error::Trimmed { .. }) => "trimmed",
-            Error::Transport(pawl_transport::Error::Storage { kind: StorageKind::Full, .. })
+            Error::Transport(pawl_transport::Error::Storage {
+                kind: StorageKind::Full, ..
+            })
             | Error::Checkpoint(pawl_checkpoint::Error::Full { .. }) => DISK_FULL,
             Error::Transport(_) => "transport",
             Error::Checkpoint(_) => "checkpoint",

@@ -5,8 +5,8 @@ use super::outside::headroom_seconds;
 use super::path_name;
 use pawl_core::record::NO_TIME;
 use pawl_monitor::status::{
-    Checkpoint, Credit, DeadLetters, Delivery, Edge, Guest, Kind, Reason, Records, RunState, Source, Stage,
-    Status, Task, TaskState,
+    Checkpoint, Credit, DeadLetters, Delivery, Edge, Guest, Kind, Reason, Records, RunState,
+    Source, Stage, Status, Task, TaskState,
 };
 use pawl_pipeline::{AtMax, Pipeline};
 use std::collections::BTreeMap;
@@ -112,7 +112,10 @@ fn sick(status: &Status) -> Vec<serde_json::Value> {
 /// what comes in is taken.
 fn troubled(status: &Status) -> impl Iterator<Item = serde_json::Value> {
     let tasks = status.stages.iter().flat_map(|stage| {
-        stage.tasks.iter().map(move |task| (format!("task {}/{}", stage.name, task.partition), task))
+        stage
+            .tasks
+            .iter()
+            .map(move |task| (format!("task {}/{}", stage.name, task.partition), task))
     });
     tasks.filter(|(_, task)| task.state.is_well()).filter_map(|(what, task)| {
         let reason = task.reason.as_ref()?;
@@ -149,10 +152,8 @@ fn of_task(facts: &Facts, task: &TaskFacts) -> Task {
         message: given_up.unwrap_or(message).clone(),
     };
     let failing = task.used.receiver.failing.as_ref();
-    let of_receiver = failing.map(|failing| Reason {
-        code: failing.kind.clone(),
-        message: failing.message.clone(),
-    });
+    let of_receiver = failing
+        .map(|failing| Reason { code: failing.kind.clone(), message: failing.message.clone() });
     let reason = standing.failure.as_ref().map(told).or(of_receiver);
     let is_sink = facts.pipeline.stage(&task.id.stage).is_some_and(pawl_pipeline::Stage::is_sink);
     Task {

@@ -89,14 +89,16 @@ const HEADROOM = 3600;
 export function letterBounds(status, say) {
   // Where the oldest go, full is as it should be.
   if (status.dead_letters.at_max === "drop-oldest") return;
-  const left = status.dead_letters.headroom_seconds;
-  if (Number.isFinite(left) && left > 0 && left < HEADROOM) {
-    say("warn", 56, `The oldest dead letter is at its bound in ${span(left)}`,
-      "From then on the first task that has to write another one stops (age_max_ms).",
-      { type: "pawl explain dead-letters-full", at: "dead", book: "PawlDeadLettersNearBound" });
-  }
   const { records, records_max: recordsMax, bytes: size, bytes_max: bytesMax } = status.dead_letters;
   const used = most([recordsMax > 0 ? records / recordsMax : null, bytesMax > 0 ? size / bytesMax : null]);
+  const left = status.dead_letters.headroom_seconds;
+  if (Number.isFinite(left) && left < HEADROOM && !(used >= 1)) {
+    const bad = left === 0;
+    say(bad ? "bad" : "warn", bad ? 83 : 56,
+      bad ? "The oldest dead letter is older than its bound" : `The oldest dead letter is at its bound in ${span(left)}`,
+      `${bad ? "The" : "From then on the"} first task that has to write another one stops (age_max_ms).`,
+      { type: "pawl explain dead-letters-full", at: "dead", book: "PawlDeadLettersNearBound" });
+  }
   if (used === null || used < 0.8) return;
   const full = used >= 1;
   say(full ? "bad" : "warn", full ? 88 : 56,

@@ -89,6 +89,8 @@ partitions = 2
 key = { field = "/cell" }
 [topics.between]
 [topics.alerts]
+[dead_letters]
+age_max_ms = 3000000
 [[stage]]
 name = "observe"
 input = "observations"
@@ -113,7 +115,44 @@ plugin = "count-window"
 config = { window_ms = 1000, min_sensors = 1 }
 "#;
 
-const FAULTS: [Fault; 8] = [
+const SOURCE: &str = r#"
+pawl = 1
+name = "faults"
+data = "data"
+plugins = ["PLUGINS"]
+[topics.in]
+[topics.out]
+[[source]]
+name = "drop"
+topic = "in"
+[source.file]
+path = "*.jsonl"
+follow = true
+look_ms = 5
+[[stage]]
+name = "copy"
+input = "in"
+output = "out"
+[[stage.operator]]
+name = "guest"
+plugin = "identity"
+"#;
+
+const FAULTS: [Fault; 9] = [
+    Fault {
+        name: "dry",
+        pipeline: SOURCE,
+        before: |folder| folder.write("a.jsonl", b"{}\n"),
+        inject: |_| {},
+        goes_on: |_| {},
+        task: ("copy", "waiting", None),
+        ready: 200,
+        // In this century: the alert compares it with the clock.
+        above: &[("pawl_source_last_record_timestamp_seconds{source=\"drop\"}", 1e9)],
+        equal: &[("pawl_source_records_total{source=\"drop\",topic=\"in\"}", 1.0)],
+        headline: "All is well",
+        says: &["end of their input"],
+    },
     Fault {
         name: "refused",
         pipeline: HTTP,
@@ -202,7 +241,12 @@ const FAULTS: [Fault; 8] = [
         above: &[("pawl_dlq_entries_total{stage=\"observe\"", 9.0)],
         equal: &[("pawl_dlq_stops_at_max", 1.0)],
         headline: "first refuses",
-        says: &["--window=5m", "PawlDeadLettersSpike"],
+        says: &[
+            "--window=5m",
+            "PawlDeadLettersSpike",
+            "at its bound in",
+            "PawlDeadLettersNearBound",
+        ],
     },
     Fault {
         name: "loop",
@@ -215,7 +259,7 @@ const FAULTS: [Fault; 8] = [
                     folder.data().join("metrics.prom").is_file().then_some(())
                 });
                 assert!(running.kill().was_killed());
-                std::fs::remove_file(folder.data().join("metrics.prom")).unwrap();
+                std::fs::remove_file(folder.data().join("metrics.prom")).expect("it is there");
             }
         },
         inject: |_| {},
@@ -238,7 +282,7 @@ const FAULTS: [Fault; 8] = [
         above: &[],
         equal: &[("pawl_sink_failing_seconds{stage=\"hook\",partition=\"0\"}", 0.0)],
         headline: "All is well",
-        says: &["stand"],
+        says: &["end of their input"],
     },
 ];
 

@@ -34,7 +34,7 @@ dedup = { horizon_ms = 60000, ids_max = 1000 }
 
 fn tripped(name: &str) -> Folder {
     let folder = Folder::new(name, BREAKER);
-    folder.produce("in", &input::joined(&vec!["no observation"; 200]));
+    folder.produce("in", &input::joined(&vec!["no observation"; 5000]));
     folder
 }
 
@@ -43,6 +43,8 @@ fn a_run_of_which_every_task_was_given_up_is_looked_at_until_it_is_asked_to_end(
     let folder = tripped("stays");
     let watched = Watched::start(&folder, &[], &[]);
     let stopped = "pawl_task_stopped{stage=\"count\",partition=\"0\",code=\"circuit-breaker\"}";
+    // From the first moment: a host that still makes its plugins ready is up.
+    assert!(watched.get("/metrics").body.contains("\npawl_up 1\n"));
     watched.wait_for_metric(stopped, 1.0);
     // Long after: what ended the task was not to end the run.
     for _ in 0..20 {

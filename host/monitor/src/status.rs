@@ -200,7 +200,8 @@ pub struct Task {
     pub watermark_ms: Option<i64>,
     /// How far that lies behind the clock of the machine.
     pub watermark_lag_seconds: Option<f64>,
-    /// The task whose event time it waits for, as `STAGE/PARTITION`, where it hears time from others.
+    /// The task whose event time it waits for, as `STAGE/PARTITION`, where it hears time from
+    /// others.
     pub held_by: Option<String>,
     /// Its newest durable checkpoint.
     pub checkpoint: Option<Checkpoint>,

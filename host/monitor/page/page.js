@@ -7,7 +7,8 @@ import { graph } from "./graph.js";
 import { History } from "./history.js";
 import { watch } from "./host.js";
 import { kindTable, letter, letterHead, letterList, moreLetters } from "./letters.js";
-import { kinds, problems } from "./problems.js";
+import { problems } from "./problems.js";
+import { kinds } from "./refused.js";
 import { stages, tasks } from "./tables.js";
 import { figures, gone, verdict } from "./verdict.js";
 

@@ -1,7 +1,8 @@
 // What is wrong, in plain words, worst first. Each rule says when it speaks; a rule that needs a
 // history is silent until there is one. It must never say that all is well without having looked.
 
-import { count, rate, several, share, span, times, word } from "./format.js";
+import { bytes, moment, rate, several, share, span, word } from "./format.js";
+import { letterBounds, spike } from "./refused.js";
 import { isWell, most, said } from "./status.js";
 
 const MINUTE = 60_000;
@@ -11,15 +12,18 @@ export function problems(status, history, byKind, staleSeconds = 0) {
   const found = [];
   const say = (level, rank, what, why, more = {}) => found.push({ level, rank, what, why, ...more });
   hostState(status, staleSeconds, say);
-  for (const source of status.sources) sourceState(source, say);
+  hostRoom(status, say);
+  for (const source of status.sources) sourceState(source, status, say);
+  for (const topic of status.topics) silentTopic(topic, status, say);
   for (const stage of status.stages) {
     stopped(stage, say);
     unsettled(stage, status, say);
+    if (stage.sink) receiver(stage, status, history, say);
     lag(stage, history, say);
     withheld(stage, history, say);
     checkpoints(stage, status, history, say);
     restarts(stage, history, say);
-    time(stage, history, say);
+    time(stage, status, history, say);
   }
   for (const kind of byKind) spike(kind, status, say);
   letterBounds(status, say);
@@ -51,9 +55,58 @@ function hostState(status, staleSeconds, say) {
   }
 }
 
+/** Fewer free bytes than that are worth a look, and very few are urgent. */
+const FREE_LOW = 1e9;
+const FREE_URGENT = 2e8;
+
+function hostRoom(status, say) {
+  const ends = status.unclean_ends;
+  if (ends >= 2) {
+    const bad = ends >= 3;
+    say(bad ? "bad" : "warn", bad ? 84 : 62, `The host has died ${ends} times in a row`,
+      "It starts, dies without a word, and is started again. Nothing is lost; the log before each "
+      + "start says what happened, or the system's own log: out of memory, a kill.",
+      { book: "PawlProcessRestarts" });
+  }
+  const free = status.data_free_bytes;
+  if (Number.isFinite(free) && free < FREE_LOW) {
+    const bad = free < FREE_URGENT;
+    say(bad ? "bad" : "warn", bad ? 87 : 63, `The disk of the data folder has ${bytes(free)} left`,
+      `The log takes ${bytes(status.log_bytes)}. On a full disk the host ends, and loses nothing.`,
+      { type: "pawl explain disk-full", book: "PawlDiskFilling" });
+  }
+}
+
 const some = (list, states) => list.some((one) => states.includes(one.state));
 
-function sourceState(source, say) {
+/** Silence of so many seconds is told. Whether it is unusual only the alert rules can tell. */
+const SILENT = 300;
+
+function silent(who, lastMs, status, say) {
+  const up = (status.now_ms - status.started_ms) / 1000;
+  const seconds = (status.now_ms - lastMs) / 1000;
+  if (Number.isFinite(lastMs) && lastMs !== null && seconds >= SILENT) {
+    say("note", 22, `No record for ${span(seconds)} from ${who}`,
+      `The last one came ${moment(lastMs)}.`, { book: "PawlInputDry" });
+  } else if (lastMs === null && up >= SILENT) {
+    say("note", 21, `No record yet from ${who}`, `The host has run for ${span(up)}.`,
+      { book: "PawlInputDry" });
+  }
+}
+
+/** A topic that neither a stage nor a source writes. */
+function silentTopic(topic, status, say) {
+  const read = status.stages.some((stage) => stage.input === topic.name);
+  const made = status.stages.some((stage) => stage.outputs.includes(topic.name))
+    || status.sources.some((source) => source.topic === topic.name);
+  if (!read || made || topic.last_record_ms === undefined) return;
+  silent(`those who write ${topic.name}`, topic.last_record_ms, status, say);
+}
+
+function sourceState(source, status, say) {
+  if (source.goes_on === true && ["running", "waiting"].includes(source.state)) {
+    silent(`the source ${source.name}`, source.last_record_ms ?? null, status, say);
+  }
   if (source.reason === null) return;
   const bad = source.state === "stopped";
   const does = bad ? "has stopped" : source.state === "failing" ? "failed and will be tried again" : "has trouble";
@@ -113,9 +166,62 @@ function unsettled(stage, status, say) {
   }
 }
 
+const waiting = (stage) =>
+  most([stage.tasks.reduce((sum, task) => sum + (task.lag_records ?? NaN), 0)]);
+
+/** A receiver that answers at once the next time is no news. */
+const FAILS_SECONDS = 3;
+
+/** Tasks of a sink whose receiver does not take what it is given. */
+const failing = (stage) => stage.tasks.filter(
+  (task) => isWell(task.state) && Number.isFinite(task.delivery.failing_since_ms),
+);
+
+/** Whether the receiver of a sink is at work nearly all the time while records wait. */
+function isBusy(stage, history) {
+  const shares = stage.tasks.filter((task) => task.lag_records > 0).map((task) => {
+    const grown = history.growth(`task:${stage.name}/${task.partition}:delivering`, 30_000);
+    return grown && grown.ms >= 5_000 ? grown.by / (grown.ms / 1000) : null;
+  });
+  const busy = most(shares);
+  return busy !== null && busy >= 0.8 ? Math.min(1, busy) : null;
+}
+
+function receiver(stage, status, history, say) {
+  const at = `stage-${stage.name}`;
+  const waits = waiting(stage);
+  const records = several(waits, "record");
+  const fails = failing(stage);
+  const longest = most(fails.map((task) => (status.now_ms - task.delivery.failing_since_ms) / 1000));
+  if (longest !== null && longest >= FAILS_SECONDS) {
+    const bad = longest >= 60;
+    const { reason } = fails.find(
+      (task) => (status.now_ms - task.delivery.failing_since_ms) / 1000 === longest,
+    );
+    say(bad ? "bad" : "warn", bad ? 81 : 59, codeOf(`The receiver of ${stage.name} fails`, reason),
+      reason?.message ?? "", {
+        also: `For ${span(longest)}; ${records} wait. Nothing is lost: it is tried again, in order.`,
+        at, book: "PawlSinkFailing",
+      });
+    return;
+  }
+  const busy = fails.length === 0 ? isBusy(stage, history) : null;
+  if (busy === null) return;
+  const into = history.rate(`stage:${stage.name}:in`, MINUTE);
+  const left = into > 0 ? waits / into : Infinity;
+  if (left <= 30) return;
+  const pace = into > 0 ? `It takes ${rate(into)}; that is done in about ${span(left)}`
+    : "It has taken none in the last minute, or is at the first of many";
+  say("warn", 55, `The receiver of ${stage.name} is slow`,
+    `It is at work ${share(busy)} of the time, and ${records} wait. ${pace}.`,
+    { at, book: "PawlSinkSlow" });
+}
+
 function lag(stage, history, say) {
-  const waits = most([stage.tasks.reduce((sum, task) => sum + (task.lag_records ?? NaN), 0)]);
-  if (waits === null || waits < 500) return;
+  const waits = waiting(stage);
+  if (waits === null || waits < (stage.sink ? 1 : 500)) return;
+  // Where the receiver fails or is slow, that is what is wrong.
+  if (stage.sink && failing(stage).length > 0) return;
   // Where a task does not run, that is what is wrong; its input waits because of it.
   if (!stage.tasks.every((task) => isWell(task.state))) return;
   const rise = history.rise(`stage:${stage.name}:lag`, MINUTE);
@@ -125,6 +231,7 @@ function lag(stage, history, say) {
   const grows = rise.by / (rise.ms / 1000);
   const left = into > 0 ? waits / into : Infinity;
   const records = several(waits, "record");
+  if (into === 0 && stage.sink && isBusy(stage, history) !== null) return;
   if (into === 0) {
     say("bad", 80, `${stage.name} stands still`,
       `${records} wait, and none has been taken for ${span(rise.ms / 1000)}.`, { at, book: "PawlNoProgress" });
@@ -139,6 +246,7 @@ function lag(stage, history, say) {
 }
 
 function withheld(stage, history, say) {
+  if (stage.sink && failing(stage).length > 0) return;
   const shares = stage.tasks.map((task) => {
     const grown = history.growth(`task:${stage.name}/${task.partition}:withheld`, 30_000);
     return grown && grown.ms >= 5_000 ? grown.by / (grown.ms / 1000) : null;
@@ -146,13 +254,18 @@ function withheld(stage, history, say) {
   const worstShare = most(shares);
   const waits = stage.tasks.some((task) => task.lag_records > 0);
   // A stage at full speed also waits for its commits; that alone is no trouble.
-  if (worstShare === null || !waits || worstShare < (stage.sink ? 0.5 : 0.9)) return;
-  const who = stage.sink ? `The receiver of ${stage.name} is slow` : `${stage.name} is held back`;
-  say("warn", 55, who, `Its input waited for credit ${share(Math.min(1, worstShare))} of the time.`,
+  if (worstShare === null || !waits || worstShare < 0.9) return;
+  say("warn", 55, `${stage.name} is held back`, `Its input waited for credit ${share(Math.min(1, worstShare))} of the time.`,
     { at: `stage-${stage.name}`, book: "PawlCreditWithheld" });
 }
 
 function checkpoints(stage, status, history, say) {
+  const failed = stage.tasks.filter((task) => task.checkpoint_failure !== null && isWell(task.state));
+  if (failed.length > 0) {
+    const reason = failed[0].checkpoint_failure;
+    say("warn", 61, codeOf(`${those(stage, failed)} could not take a checkpoint`, reason), reason.message,
+      { type: explain(reason), at: `stage-${stage.name}`, book: "PawlCheckpointOld" });
+  }
   const goesOn = (task) =>
     (history.growth(`task:${stage.name}/${task.partition}:in`, MINUTE)?.by ?? 0) > 0;
   const old = stage.tasks.filter((task) => (task.checkpoint?.age_seconds ?? 0) > 300 && goesOn(task));
@@ -189,7 +302,33 @@ function restarts(stage, history, say) {
   }
 }
 
-function time(stage, history, say) {
+/** Fewer records may leave event time open: it begins when several agree. */
+const TIMELESS_MAX = 20;
+
+/** Whose time a task waits for, in words; nothing if nobody's. */
+function heldBy(task, status) {
+  if (task.held_by === null) return "";
+  const [name, partition] = task.held_by.split("/");
+  const stage = status.stages.find((one) => one.name === name);
+  const holder = stage?.tasks.find((one) => String(one.partition) === partition);
+  const why = holder?.records.in === 0
+    ? ", which has had no record yet and holds time back until it counts as idle (idle_after_ms)" : "";
+  return ` It waits for the time of ${task.held_by}${why}.`;
+}
+
+function timeless(stage, status, say) {
+  const up = (status.now_ms - status.started_ms) / 1000;
+  const none = stage.tasks.filter((task) => isWell(task.state)
+    && !Number.isFinite(task.watermark_ms) && task.records.in > TIMELESS_MAX);
+  if (!stage.time || none.length === 0 || up < 20) return;
+  const records = several(none.reduce((sum, task) => sum + task.records.in, 0), "record");
+  say("warn", 53, `${those(stage, none)} ${verb(stage, none, "has", "have")} no event time yet`,
+    `${records} came in, and no window closes.${heldBy(none[0], status)}`,
+    { at: `stage-${stage.name}`, book: "PawlWatermarkStuck" });
+}
+
+function time(stage, status, history, say) {
+  timeless(stage, status, say);
   const late = history.growth(`stage:${stage.name}:late`, MINUTE);
   const into = history.growth(`stage:${stage.name}:in`, MINUTE);
   if (late && into && late.by >= 20 && late.by > 0.05 * into.by) {
@@ -205,93 +344,7 @@ function time(stage, history, say) {
   });
   if (stands.length > 0) {
     say("warn", 53, `Event time of ${those(stage, stands)} stands still`,
-      "Records come in, but its watermark has not moved for a minute; no window closes.",
+      `Records come in, but its watermark has not moved for a minute; no window closes.${heldBy(stands[0], status)}`,
       { at: `stage-${stage.name}`, book: "PawlWatermarkStuck" });
   }
-}
-
-/**
- * Dead letters by kind: how many in the last minute, and how many times as many as usual. Usual is
- * the share of all the stage's records that became this kind before the last minute. A page that was
- * opened just now goes by the times of the last ones.
- */
-export function kinds(status, history) {
-  const letters = status.dead_letters;
-  return letters.by_kind.map((kind) => {
-    const name = `kind:${kind.stage}|${kind.operator}|${kind.kind}`;
-    const input = inputOf(status, kind.stage);
-    const recent = history.watched(name) >= 15_000
-      ? history.growth(name, MINUTE)
-      : fromLast(letters.last, kind, status.now_ms);
-    const into = input && history.rate(input.name, MINUTE);
-    const now = recent && recent.by / (recent.ms / MINUTE);
-    const earlier = input && recent && Number.isFinite(input.total)
-      ? { dead: kind.count - recent.by, all: input.total - (into ?? 0) * (recent.ms / 1000) }
-      : null;
-    let usual = null;
-    if (into > 0 && earlier && earlier.all >= 1000) {
-      usual = (Math.max(0, earlier.dead) / earlier.all) * into * 60;
-    }
-    const above = usual !== null && now !== null ? (usual > 0 ? now / usual : now > 0 ? Infinity : 0) : null;
-    const part = into > 0 && now !== null ? now / 60 / into : null;
-    return { ...kind, name, now, usual, above, share: part, level: levelOf(now, above, part) };
-  }).sort((one, two) => (two.now ?? 0) - (one.now ?? 0) || two.count - one.count);
-}
-
-function inputOf(status, name) {
-  const stage = status.stages.find((one) => one.name === name);
-  if (stage) {
-    const known = stage.tasks.map((task) => task.records.in).filter(Number.isFinite);
-    return { name: `stage:${name}:in`, total: known.reduce((sum, one) => sum + one, 0) };
-  }
-  const source = status.sources.find((one) => one.name === name || `source.${one.name}` === name);
-  return source ? { name: `source:${source.name}:records`, total: source.records } : null;
-}
-
-function fromLast(last, kind, now) {
-  const same = last.filter((letter) => letter.kind === kind.kind && letter.stage === kind.stage
-    && letter.operator === kind.operator && now - letter.time_ms < MINUTE);
-  const full = last.length >= 50;
-  const ms = full ? Math.max(1000, now - last.at(-1).time_ms) : MINUTE;
-  return { by: same.length, ms: Math.min(ms, MINUTE) };
-}
-
-/**
- * Whether that is too many: few are never, else four times the usual is worth a look. What never
- * was before is infinitely above the usual: that alone is a note.
- */
-function levelOf(now, above, part) {
-  if (now === null || now < 10) return null;
-  if (above === Infinity) return part > 0.2 ? "bad" : part > 0.01 ? "warn" : "note";
-  const many = above !== null ? above >= 4 : part > 0.05;
-  if (!many) return null;
-  return above >= 10 || part > 0.2 ? "bad" : "warn";
-}
-
-function spike(kind, status, say) {
-  if (kind.level === null) return;
-  const rank = { bad: 82, warn: 57, note: 24 }[kind.level];
-  const who = kind.operator || kind.stage;
-  const what = kind.above === Infinity
-    ? `${who} refuses records for a new reason: ${kind.kind}`
-    : kind.above !== null
-      ? `${who} refuses ${times(kind.above)} as many records as usual: ${kind.kind}`
-      : `${who} refuses ${share(kind.share)} of its records: ${kind.kind}`;
-  const usual = kind.usual > 0 ? `, where ${kind.usual < 1 ? "less than one" : count(Math.round(kind.usual))} would be usual` : "";
-  const of = kind.share !== null ? ` (${share(kind.share)} of its input)` : "";
-  say(kind.level, rank + Math.min(1, kind.now / 1e6),
-    what, `${count(Math.round(kind.now))} in a minute${of}${usual}.`,
-    { type: `pawl dlq stats -p ${word(status.file)} --kind=${word(kind.kind)}`, at: "dead",
-      book: "PawlDeadLettersSpike" });
-}
-
-function letterBounds(status, say) {
-  const { records, records_max: recordsMax, bytes, bytes_max: bytesMax } = status.dead_letters;
-  const used = most([recordsMax > 0 ? records / recordsMax : null, bytesMax > 0 ? bytes / bytesMax : null]);
-  if (used === null || used < 0.8) return;
-  const full = used >= 1;
-  say(full ? "bad" : "warn", full ? 88 : 56,
-    full ? "The dead-letter topic is full" : `The dead-letter topic is ${share(used)} full`,
-    "When it is full, tasks stop rather than lose a record, unless the pipeline file says otherwise.",
-    { type: "pawl explain dead-letters-full", at: "dead", book: "PawlDeadLettersNearBound" });
 }

@@ -36,6 +36,9 @@ function stage(one) {
       credit: object(task.credit),
       guest: object(task.guest),
       checkpoint: task.checkpoint ?? null,
+      checkpoint_failure: reason(task.checkpoint_failure),
+      delivery: object(task.delivery),
+      held_by: task.held_by ?? null,
     })),
   };
 }

@@ -62,8 +62,14 @@ export function stages(status, history, spiking) {
 function watermark(stage) {
   if (!stage.time) return "–";
   const known = stage.tasks.map((task) => task.watermark_ms).filter(Number.isFinite);
-  if (known.length === 0) return "none yet";
-  const date = new Date(Math.min(...known));
+  if (known.length < stage.tasks.length) {
+    return known.length === 0 ? "none yet" : `none yet in ${stage.tasks.length - known.length} of ${stage.tasks.length}`;
+  }
+  return timeOf(Math.min(...known));
+}
+
+function timeOf(ms) {
+  const date = new Date(ms);
   if (Number.isNaN(date.getTime())) return "–";
   const iso = date.toISOString();
   return h("time", { datetime: iso, title: `${iso.slice(0, 23).replace("T", " ")} UTC` },
@@ -82,7 +88,7 @@ export function tasks(status, history, opened, width) {
       "aria-expanded": String(opened.has(stage.name)) },
     opened.has(stage.name) ? "fewer" : `all ${stage.tasks.length}`);
     return h("tbody", { role: "rowgroup", key: stage.name },
-      stage.tasks.length > 1 && h("tr", { role: "row", class: "group" }, h("th", { role: "rowheader", colspan: 11, scope: "rowgroup" },
+      stage.tasks.length > 1 && h("tr", { role: "row", class: "group" }, h("th", { role: "rowheader", colspan: 12, scope: "rowgroup" },
         h("div", null, h("b", null, stage.name), strip(stage), more))),
       shown.map((task) => row(stage, task, status, history)));
   });
@@ -92,7 +98,8 @@ export function tasks(status, history, opened, width) {
       head("task"), head("state"), head("in", "Records taken in, a second", "number"),
       head("waits", "Records that are not taken yet", "number"),
       head("in flight", "Records on which credit is out, of the most allowed", "number"),
-      head("withheld", "Share of the last ten seconds in which credit was withheld", "number"),
+      head("withheld", "Share of the last ten seconds in which credit was withheld; of a sink, or its receiver was at work", "number"),
+      head("watermark", "Event time up to which everything is taken to have come", "number"),
       head("core", "Share of one core that its operators use", "number"),
       head("memory", "Memory of its operators", "number"), head("checkpoint", "Age and size of the newest", "number"),
       head("restarts", "Restarts, and traps of its operators", "number"),
@@ -109,10 +116,9 @@ const strip = (stage) => h("span", { class: "strip", role: "img",
 
 function row(stage, task, status, history) {
   const name = `task:${stage.name}/${task.partition}`;
-  const held = history.growth(`${name}:withheld`, 10_000);
-  const heldShare = held ? Math.min(1, held.by / (held.ms / 1000)) : null;
+  const heldShare = history.heldShare(stage, task, 10_000);
   const { checkpoint, credit, reason } = task;
-  const why = reason && [isWell(task.state) && h("span", { class: "quiet" }, "its last failure: "), reason.code && h("code", null, line(reason.code, 60)), reason.code && " ",
+  const why = reason && [isWell(task.state) && !Number.isFinite(task.delivery.failing_since_ms) && h("span", { class: "quiet" }, "its last failure: "), reason.code && h("code", null, line(reason.code, 60)), reason.code && " ",
     h("span", null, visible(String(reason.message).slice(0, 1000)))];
   return [
     h("tr", { role: "row", key: `${task.partition}`, class: `state-${task.state}${why ? " explained" : ""}` },
@@ -122,13 +128,15 @@ function row(stage, task, status, history) {
       number("in", rate(history.rate(`${name}:in`))),
       number("waits", count(task.lag_records), task.lag_records > 0 ? "strong" : ""),
       number("in flight", Number.isFinite(credit.max) ? `${count(credit.in_flight)} of ${count(credit.max)}` : "–"),
-      number("withheld", share(heldShare), heldShare > 0.25 ? "warn" : ""),
+      number("withheld", share(heldShare), heldShare > 0.25 && (!stage.sink || task.lag_records > 0) ? "warn" : ""),
+      cell("watermark", { class: "number", title: task.held_by ? `waits for the time of ${task.held_by}` : "" },
+        !stage.time ? "–" : Number.isFinite(task.watermark_ms) ? timeOf(task.watermark_ms) : "none yet"),
       number("core", share(history.rate(`${name}:guest`))),
       number("memory", bytes(task.guest.memory_bytes)),
       number("checkpoint", checkpoint ? `${span(Math.floor(checkpoint.age_seconds))} ago · ${bytes(checkpoint.bytes)}` : "none yet"),
       number("restarts", `${count(task.restarts)} · ${count(task.traps)} traps`, task.restarts > 0 ? "strong" : ""),
       cell("recovered", null, { local: "local", remote: "remote copy", fresh: "fresh, empty" }[task.recovery_path] ?? "–")),
     why && h("tr", { role: "row", key: `${task.partition}-why`, class: `why state-${task.state}` },
-      h("td", { role: "cell", colspan: 11 }, why)),
+      h("td", { role: "cell", colspan: 12 }, why)),
   ];
 }

@@ -38,7 +38,7 @@ pub(crate) fn answer<B>(board: &Board, only_local: bool, request: &Request<B>) -
     }
     match request.uri().path() {
         "/" | "/index.html" => told(StatusCode::OK, "text/html; charset=utf-8", INDEX),
-        "/metrics" => told(StatusCode::OK, MEDIA_TYPE, board.look().metrics.clone()),
+        "/metrics" => metrics(board),
         "/api/status" => {
             board.asked();
             told(StatusCode::OK, JSON, board.look().status.clone())
@@ -69,6 +69,18 @@ fn health(board: &Board) -> Answer {
             });
             told(StatusCode::SERVICE_UNAVAILABLE, JSON, format!("{what}\n"))
         }
+    }
+}
+
+/// Old numbers would be taken for new ones: there are none then, and `up` is 0.
+fn metrics(board: &Board) -> Answer {
+    match board.outdated_ms() {
+        None => told(StatusCode::OK, MEDIA_TYPE, board.look().metrics.clone()),
+        Some(ms) => told(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            format!("nothing is known of the tasks since {ms} ms\n"),
+        ),
     }
 }
 
@@ -191,6 +203,19 @@ mod tests {
         assert!(!board.was_asked_within(1000));
         ask(&board, "GET", Some("localhost"), "/api/status");
         assert!(board.was_asked_within(1000));
+    }
+
+    #[test]
+    fn old_numbers_are_not_given_out_as_new_ones() {
+        let mut board = Board::default();
+        board.show(View { metrics: "pawl_up 1\n".into(), ready: true, ..View::default() });
+        board.beat();
+        assert_eq!(ask(&board, "GET", Some("localhost"), "/metrics").status(), 200);
+        board.make_outdated();
+        assert_eq!(ask(&board, "GET", Some("localhost"), "/metrics").status(), 503);
+        assert_eq!(ask(&board, "GET", Some("localhost"), "/readyz").status(), 503);
+        board.rest();
+        assert_eq!(ask(&board, "GET", Some("localhost"), "/metrics").status(), 200, "it ends");
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(crate) const ASSETS: &[Asset] = assets![
     "layout.js",
     "letters.js",
     "problems.js",
+    "refused.js",
     "signs.js",
     "status.js",
     "tables.js",

@@ -23,6 +23,12 @@ pub struct Status {
     pub started_ms: i64,
     /// The process.
     pub pid: u32,
+    /// Runs that ended without a word right before this one; 0 once this one has lasted.
+    pub unclean_ends: u64,
+    /// Bytes that the disk of the data folder has.
+    pub data_free_bytes: Option<u64>,
+    /// Bytes that the log takes.
+    pub log_bytes: Option<u64>,
     /// In the order of the pipeline file.
     pub sources: Vec<Source>,
     /// Ascending by name, that of the dead letters included.
@@ -113,6 +119,10 @@ pub struct Source {
     pub records: Option<u64>,
     /// Dead letters among them.
     pub dead_letters: Option<u64>,
+    /// When it last brought a record, as far as is known; absent of one that has read all.
+    pub last_record_ms: Option<i64>,
+    /// More may come from it.
+    pub goes_on: bool,
     /// How far it has come, for a person.
     pub position: String,
     /// Why it stands still, or what it could not read.
@@ -126,6 +136,8 @@ pub struct Topic {
     pub name: String,
     /// Ascending.
     pub partitions: Vec<Partition>,
+    /// When the last record came in, where no stage writes it.
+    pub last_record_ms: Option<i64>,
 }
 
 /// A partition of a topic.
@@ -188,10 +200,17 @@ pub struct Task {
     pub watermark_ms: Option<i64>,
     /// How far that lies behind the clock of the machine.
     pub watermark_lag_seconds: Option<f64>,
+    /// The task whose event time it waits for, as `STAGE/PARTITION`, where it hears time from
+    /// others.
+    pub held_by: Option<String>,
     /// Its newest durable checkpoint.
     pub checkpoint: Option<Checkpoint>,
     /// How much it may take.
     pub credit: Credit,
+    /// How its receiver does, of a sink.
+    pub delivery: Option<Delivery>,
+    /// Why the last checkpoint could not be taken, until one is durable.
+    pub checkpoint_failure: Option<Reason>,
     /// Starts after a failure, in this run.
     pub restarts: u64,
     /// Guest calls that failed, in this run.
@@ -200,8 +219,20 @@ pub struct Task {
     pub recovery_path: Option<String>,
     /// What its guests used, in this run.
     pub guest: Guest,
-    /// Why it stands still, or failed the last time.
+    /// Why it stands still, or failed the last time; of a sink that runs: why its receiver does not
+    /// take what it is given.
     pub reason: Option<Reason>,
+}
+
+/// How the receiver of a sink does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Delivery {
+    /// Time in which it was at work, in this run.
+    pub seconds: f64,
+    /// Attempts that failed and were made again, in this run.
+    pub failures: u64,
+    /// Since when it has not taken what it is given; absent: it takes it.
+    pub failing_since_ms: Option<i64>,
 }
 
 /// What became of a task's records.
@@ -242,7 +273,8 @@ pub struct Credit {
     pub in_flight: u64,
     /// At most so many.
     pub max: u64,
-    /// How long it took nothing because of that, or for a checkpoint or a receiver, in this run.
+    /// How long it took nothing because of that, for a checkpoint, or between two attempts of a
+    /// sink, in this run.
     pub withheld_seconds: f64,
 }
 
@@ -271,7 +303,7 @@ pub struct Edge {
 }
 
 /// What could not be processed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DeadLetters {
     /// Where it lies.
     pub topic: String,
@@ -285,6 +317,10 @@ pub struct DeadLetters {
     pub bytes: Option<u64>,
     /// So many may.
     pub bytes_max: u64,
+    /// What happens at a bound: `stop` or `drop-oldest`.
+    pub at_max: String,
+    /// Until the oldest is let go, or the next one stops its task; absent: no bound of age.
+    pub headroom_seconds: Option<f64>,
     /// How many of which kind were written.
     pub by_kind: Vec<Kind>,
     /// The last ones, newest first.

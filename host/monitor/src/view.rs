@@ -101,10 +101,21 @@ impl Board {
         if silent > SILENCE_MS_MAX { Health::Stuck(silent) } else { Health::Alive }
     }
 
-    /// For how many milliseconds no view was put in, if that is too long to go by it.
+    /// For how many milliseconds no view was put in, if that is too long to go by it. Before the
+    /// supervisor begins and after it has ended nobody puts any in.
     pub fn outdated_ms(&self) -> Option<u64> {
+        if self.beat_ms.load(Ordering::Relaxed) == NEVER {
+            return None;
+        }
         let age = self.now_ms().saturating_sub(self.shown_ms.load(Ordering::Relaxed));
         (age > AGE_MS_MAX).then_some(age)
+    }
+
+    /// As if the last view had been put in long ago.
+    #[cfg(test)]
+    pub(crate) fn make_outdated(&mut self) {
+        self.began -= std::time::Duration::from_millis(2 * AGE_MS_MAX);
+        self.beat();
     }
 
     fn now_ms(&self) -> u64 {

@@ -5,7 +5,7 @@
 use crate::clock::Clock;
 use crate::crash::{self, CrashPoint};
 use crate::error::Error;
-use crate::meter::Stopwatch;
+use crate::meter::{Meter, Receiver, Stopwatch};
 use crate::stop::StopFlag;
 use pawl_core::backoff::{full_jitter, scramble};
 use pawl_core::identity;
@@ -52,6 +52,8 @@ pub(crate) struct Deliverer {
     /// Time between attempts, and time in them.
     withheld: Arc<Stopwatch>,
     delivering: Arc<Stopwatch>,
+    /// Where it is told how the receiver does.
+    receiver: Arc<Receiver>,
 }
 
 /// One record under way.
@@ -89,12 +91,15 @@ impl Deliverer {
             took_nothing: true,
             withheld: Arc::default(),
             delivering: Arc::default(),
+            receiver: Arc::default(),
         })
     }
 
-    /// Where its time is counted: between attempts, and in them.
-    pub fn measure(&mut self, withheld: Arc<Stopwatch>, delivering: Arc<Stopwatch>) {
-        (self.withheld, self.delivering) = (withheld, delivering);
+    /// Where its time is counted, between attempts and in them, and where failures are told.
+    pub fn measure(&mut self, meter: &Meter) {
+        self.withheld = Arc::clone(&meter.withheld);
+        self.delivering = Arc::clone(&meter.delivering);
+        self.receiver = Arc::clone(&meter.receiver);
     }
 
     /// Why it halted; none: because the run ends.
@@ -121,9 +126,12 @@ impl Deliverer {
         };
         self.opened = outcome.is_ok();
         match outcome {
-            Ok(()) => Ok(()),
-            Err(error @ pawl_sink::Error::Transient { .. }) => {
-                self.log(&error.to_string());
+            Ok(()) => {
+                self.receiver.took();
+                Ok(())
+            }
+            Err(pawl_sink::Error::Transient { kind, what }) => {
+                self.tell_failure(&kind, &what);
                 Ok(())
             }
             Err(error) => Err(Error::Sink { sink: self.owner.stage.clone(), error }),
@@ -200,12 +208,12 @@ impl Deliverer {
     /// The sink as a whole failed. Only a transient failure goes on.
     fn failed(&mut self, error: &pawl_sink::Error) -> Result<(), Failure> {
         self.opened = false;
-        if !matches!(error, pawl_sink::Error::Transient { .. }) {
+        let pawl_sink::Error::Transient { kind, what } = error else {
             let sink = self.owner.stage.clone();
             self.trouble = Some(Error::Sink { sink, error: error.clone() });
             return Err(Failure::Halted(error.to_string()));
-        }
-        self.log(&error.to_string());
+        };
+        self.tell_failure(kind, what);
         Ok(())
     }
 
@@ -232,7 +240,7 @@ impl Deliverer {
                 Verdict::Failed { kind, message, retry_after_ms } => {
                     wait = wait.max(retry_after_ms);
                     last = format!("{kind}: {message}");
-                    self.log(&last);
+                    self.tell_failure(&kind, &message);
                     one.retries += 1;
                     if ANSWER_LOST.contains(&&*kind) {
                         (one.perhaps, self.took_nothing) = (true, false);
@@ -252,6 +260,9 @@ impl Deliverer {
             }
         }
         *pending = left;
+        if last.is_empty() {
+            self.receiver.took();
+        }
         self.give_up(pending, receipts, &last)?;
         Ok(wait)
     }
@@ -333,12 +344,17 @@ impl Deliverer {
         own.map_or_else(|| identity::hex_text(*id), str::to_owned)
     }
 
-    fn log(&mut self, why: &str) {
+    /// An attempt failed and is made again: whoever looks at the run must see it while it lasts.
+    fn tell_failure(&mut self, kind: &str, message: &str) {
+        self.receiver.failed(self.clock.now_ms(), kind, message);
         let now = self.clock.elapsed_us();
         if self.logged_us.is_none_or(|at| now.saturating_sub(at) >= LOG_EVERY_US) {
             self.logged_us = Some(now);
-            let (sink, partition) = (&self.owner.stage, self.owner.partition);
-            tracing::warn!(%sink, partition, error = %why, "sink failed, trying again");
+            let Owner { stage, partition, .. } = &self.owner;
+            tracing::warn!(
+                task = %format_args!("{stage}/{partition}"), %stage, code = kind, error = %message,
+                "sink failed, trying again"
+            );
         }
     }
 }

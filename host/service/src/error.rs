@@ -4,7 +4,11 @@
 use pawl_core::commit::TaskId;
 use pawl_core::task::Stop;
 use pawl_pipeline::Mistake;
+use pawl_transport::StorageKind;
 use std::fmt;
+
+/// The code of a disk without room, whichever file it was.
+const DISK_FULL: &str = "disk-full";
 
 /// An error of the service.
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub enum Error {
     },
     /// Tasks were given up; the others went on.
     Tasks(Vec<(TaskId, String)>),
+    /// Every task was given up, and nobody had asked the run to end.
+    GivenUp(Vec<(TaskId, String)>),
     /// The system refused something.
     System {
         /// What was tried.
@@ -84,6 +90,10 @@ impl Error {
             | Error::Checkpoint(pawl_checkpoint::Error::Superseded { .. })
             | Error::Sink { error: pawl_sink::Error::Fenced { .. }, .. } => "fenced",
             Error::Transport(pawl_transport::Error::Trimmed { .. }) => "trimmed",
+            Error::Transport(pawl_transport::Error::Storage {
+                kind: StorageKind::Full, ..
+            })
+            | Error::Checkpoint(pawl_checkpoint::Error::Full { .. }) => DISK_FULL,
             Error::Transport(_) => "transport",
             Error::Checkpoint(_) => "checkpoint",
             Error::Component { .. } => "component",
@@ -99,10 +109,23 @@ impl Error {
                 Stop::OutputChanged { .. } => "output-changed",
                 Stop::Law(_) => "law",
             },
-            Error::Tasks(_) => "tasks",
+            Error::Tasks(_) | Error::GivenUp(_) => "tasks",
             Error::System { .. } => "system",
             Error::Monitor(_) => "listen",
             Error::Panicked(_) => "panicked",
+        }
+    }
+
+    /// Whether it was a checkpoint that could not be taken.
+    pub(crate) fn is_of_checkpoint(&self) -> bool {
+        matches!(self, Error::Checkpoint(_) | Error::Operator { code: "snapshot", .. })
+    }
+
+    fn cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Transport(error) => fmt::Display::fmt(error, f),
+            Error::Checkpoint(error) => fmt::Display::fmt(error, f),
+            _ => Ok(()),
         }
     }
 
@@ -140,8 +163,11 @@ impl fmt::Display for Error {
                 write!(f, "the pipeline cannot run as it is:")?;
                 mistakes.iter().try_for_each(|m| write!(f, "\n  {}: {}", m.path, m.what))
             }
-            Error::Transport(error) => error.fmt(f),
-            Error::Checkpoint(error) => error.fmt(f),
+            Error::Transport(_) | Error::Checkpoint(_) if self.code() == DISK_FULL => {
+                write!(f, "{DISK_FULL}: ")?;
+                self.cause(f)
+            }
+            Error::Transport(_) | Error::Checkpoint(_) => self.cause(f),
             Error::Component { operator, error } => write!(f, "operator {operator}: {error}"),
             Error::Restore { operator, error } => {
                 write!(f, "could not restore operator {operator}: {error}")
@@ -163,6 +189,10 @@ impl fmt::Display for Error {
             Error::State { code, what } => write!(f, "{code}: {what}"),
             Error::Tasks(tasks) => {
                 write!(f, "{} of the tasks failed:", tasks.len())?;
+                tasks.iter().try_for_each(|(task, why)| write!(f, "\n  {task}: {why}"))
+            }
+            Error::GivenUp(tasks) => {
+                write!(f, "no task is left that runs, and each waits for a person:")?;
                 tasks.iter().try_for_each(|(task, why)| write!(f, "\n  {task}: {why}"))
             }
             Error::System { doing, error } => write!(f, "failed to {doing}: {error}"),

@@ -3,11 +3,13 @@
 //! called meanwhile; a row that stood there alone at `host_kills_max` unclean ends in a row,
 //! without progress, is convicted.
 //!
-//! `running` lies in the data folder while a host runs: a line for each task that began, with the
-//! root of its commit then. `journal` holds a line for each suspect: `hand` for the one row in hand
-//! or `held` for one that an earlier end was blamed on, stage, partition, position, its offset if
-//! it was sent back or `-`, root of the commit, unclean ends before. Suspects of several tasks
-//! stand beside each other, since else records that kill the host in turns would acquit each other.
+//! `running` lies in the data folder while a host runs: `ends` and how many unclean ends came right
+//! before this run, a line for each task that began, with the root of its commit then, and `lasted`
+//! once the run has lasted so long that what comes is no loop. `journal` holds a line for each
+//! suspect: `hand` for the one row in hand or `held` for one that an earlier end was blamed on,
+//! stage, partition, position, its offset if it was sent back or `-`, root of the commit, unclean
+//! ends before. Suspects of several tasks stand beside each other, since else records that kill the
+//! host in turns would acquit each other.
 //! Neither file is synced: what they guard against is the death of the process, not of the machine.
 //! An innocent record is never blamed for a kill from outside, unless that hits the same record
 //! every time; and a task that gets on between kills goes at full speed.
@@ -19,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// What stands in the journal.
@@ -57,10 +60,17 @@ impl Entry {
 /// In place of an offset of rows that were sent back.
 const NOT_SENT_BACK: &str = "-";
 
+/// So many unclean ends came before, one right after the other.
+const ENDS: &str = "ends";
+
+/// The run lasted.
+const LASTED: &str = "lasted";
+
 /// The journal of one run.
 pub(crate) struct Journal {
     marker: PathBuf,
     unclean: bool,
+    ends: AtomicU64,
     /// What earlier ends were blamed on, one row of a task at most.
     suspects: BTreeMap<TaskId, Entry>,
     /// Where each task stood when it last began in the run before.
@@ -89,23 +99,38 @@ impl Journal {
         let marker = data.join("running");
         let path = data.join("journal");
         let unclean = marker.exists();
-        let began = std::fs::read_to_string(&marker).unwrap_or_default();
-        let began = began.lines().filter_map(begun).collect();
+        let before = std::fs::read_to_string(&marker).unwrap_or_default();
+        let ends = if unclean { ends_before(&before) + 1 } else { 0 };
+        let began = before.lines().filter_map(begun).collect();
         let suspects = match std::fs::read_to_string(&path) {
             Ok(text) if unclean => suspects(&text),
             _ => BTreeMap::new(),
         };
-        let begins = File::create(&marker)?;
+        let mut begins = File::create(&marker)?;
+        begins.write_all(format!("{ENDS} {ends}\n").as_bytes())?;
+        let ends = AtomicU64::new(ends);
         let mut file =
             File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
         write(&mut file, &held(suspects.values()))?;
         let (begins, gate, file) = (Mutex::new(begins), RwLock::new(()), Mutex::new(file));
-        Ok(Self { marker, unclean, suspects, began, begins, gate, file })
+        Ok(Self { marker, unclean, ends, suspects, began, begins, gate, file })
     }
 
     /// Whether the run before ended without a word.
     pub fn is_unclean(&self) -> bool {
         self.unclean
+    }
+
+    /// How many runs before this one ended without a word, one right after the other. 0 once this
+    /// one has lasted.
+    pub fn unclean_ends(&self) -> u64 {
+        self.ends.load(Ordering::Relaxed)
+    }
+
+    /// The run has lasted: whatever ends it later is no loop.
+    pub fn lasted(&self) -> std::io::Result<()> {
+        self.ends.store(0, Ordering::Relaxed);
+        lock(&self.begins).write_all(format!("{LASTED}\n").as_bytes())
     }
 
     /// Notes that a task begins with its last commit at this root. Says whether that is where it
@@ -165,6 +190,15 @@ impl Drop for InHand<'_> {
 
 fn lock(file: &Mutex<File>) -> MutexGuard<'_, File> {
     file.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many unclean ends the run that wrote this counted before itself.
+fn ends_before(marker: &str) -> u64 {
+    if marker.lines().any(|line| line == LASTED) {
+        return 0;
+    }
+    let mut counts = marker.lines().filter_map(|line| line.strip_prefix(ENDS)?.trim().parse().ok());
+    counts.next().unwrap_or(0)
 }
 
 fn begun(line: &str) -> Option<(TaskId, u64)> {
@@ -263,6 +297,23 @@ mod tests {
         }
         Journal::open(&data).unwrap().close().unwrap();
         assert!(!Journal::open(&data).unwrap().begin(&task(), 6).unwrap(), "a clean end");
+    }
+
+    #[test]
+    fn unclean_ends_are_counted_until_a_run_lasts_or_ends_well() {
+        let data = folder("ends");
+        for ends in 0..4 {
+            let journal = Journal::open(&data).unwrap();
+            assert_eq!(journal.unclean_ends(), ends);
+            journal.begin(&task(), 5).unwrap();
+        }
+        let journal = Journal::open(&data).unwrap();
+        journal.lasted().unwrap();
+        assert_eq!(journal.unclean_ends(), 0);
+        let journal = Journal::open(&data).unwrap();
+        assert_eq!(journal.unclean_ends(), 1, "the one that lasted ended badly too");
+        journal.close().unwrap();
+        assert_eq!(Journal::open(&data).unwrap().unclean_ends(), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! decides nothing.
 
 use pawl_core::operator::Failure;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -90,6 +91,59 @@ impl OperatorMeter {
     }
 }
 
+/// Kinds of failures of a receiver that are counted apart; more are `other`.
+const KINDS_MAX: usize = 64;
+
+/// How a sink's receiver does.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver(Mutex<ReceiverFacts>);
+
+/// What is known of a receiver.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReceiverFacts {
+    /// Attempts that failed and are made again, by kind.
+    pub failures: BTreeMap<String, u64>,
+    /// What stands in the way, until the receiver takes what it is given.
+    pub failing: Option<Failing>,
+}
+
+/// A receiver that does not take what it is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Failing {
+    /// Since when.
+    pub since_ms: i64,
+    /// Kind and text of the last failure.
+    pub kind: String,
+    pub message: String,
+}
+
+impl Receiver {
+    /// An attempt failed, and is made again.
+    pub fn failed(&self, now_ms: i64, kind: &str, message: &str) {
+        let mut facts = self.lock();
+        let known = facts.failures.contains_key(kind) || facts.failures.len() < KINDS_MAX;
+        let counted = if known { kind } else { "other" };
+        *facts.failures.entry(counted.to_owned()).or_default() += 1;
+        let since_ms = facts.failing.as_ref().map_or(now_ms, |failing| failing.since_ms);
+        let (kind, message) = (kind.to_owned(), message.to_owned());
+        facts.failing = Some(Failing { since_ms, kind, message });
+    }
+
+    /// It took all that it was given.
+    pub fn took(&self) {
+        self.lock().failing = None;
+    }
+
+    /// What is known now.
+    pub fn look(&self) -> ReceiverFacts {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ReceiverFacts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What one task uses.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
@@ -100,6 +154,8 @@ pub(crate) struct Meter {
     pub withheld: Arc<Stopwatch>,
     /// Time in which a sink's receiver was at work.
     pub delivering: Arc<Stopwatch>,
+    /// How the receiver of a sink does.
+    pub receiver: Arc<Receiver>,
     restarts: AtomicU64,
     commits: AtomicU64,
     checkpoints: AtomicU64,
@@ -123,8 +179,9 @@ impl Meter {
         self.operators.iter().map(|(name, meter)| (name.as_str(), &**meter))
     }
 
-    /// No guest holds anything any more.
+    /// No guest holds anything any more, and nobody waits for a receiver.
     pub fn let_go(&self) {
+        self.receiver.took();
         self.operators.iter().for_each(|(_, operator)| operator.holds(0));
     }
 
@@ -182,6 +239,24 @@ mod tests {
         assert!(stopped >= last && watch.seconds() == stopped);
         assert!(std::panic::catch_unwind(|| watch.time(|| panic!("a guest"))).is_err());
         assert!(watch.seconds() == watch.seconds(), "stopped by the panic");
+    }
+
+    #[test]
+    fn a_receiver_fails_since_its_first_failure_until_it_takes_something() {
+        let receiver = Receiver::default();
+        receiver.failed(1000, "connect", "refused");
+        receiver.failed(2000, "http-503", "later");
+        let facts = receiver.look();
+        let failing = facts.failing.unwrap();
+        assert_eq!((failing.since_ms, failing.kind.as_str()), (1000, "http-503"));
+        receiver.took();
+        assert!(receiver.look().failing.is_none());
+        for number in 0..200 {
+            receiver.failed(0, &format!("kind-{number}"), "");
+        }
+        let facts = receiver.look();
+        assert_eq!(facts.failures.values().sum::<u64>(), 202);
+        assert!(facts.failures.len() <= KINDS_MAX + 1 && facts.failures["other"] > 0);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) struct Standing {
     pub clock: Option<(EventClock, i64)>,
     /// The watermark.
     pub watermark: Option<Timestamp>,
+    /// It holds nobody's time back, since it has had nothing for long.
+    pub idle: bool,
     /// It has ended for good: drained, or given up with this reason.
     pub ended: Option<Result<(), String>>,
     /// Its owner's number, once it has one.
@@ -41,6 +43,8 @@ pub(crate) struct Standing {
     pub recovered: Option<RecoveryPath>,
     /// Code and text of the last failure, until the task runs again.
     pub failure: Option<(String, String)>,
+    /// Code and text of the last failure to take a checkpoint, until one is durable.
+    pub checkpoint_failure: Option<(String, String)>,
 }
 
 /// What is shown of a durable checkpoint.

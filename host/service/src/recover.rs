@@ -437,7 +437,7 @@ impl Life<'_> {
         let (clock, stop) = (Arc::clone(&self.context.clock), Arc::clone(&self.context.stop));
         let by_place = running.configuration.edge.id == pawl_core::identity::IdSource::Position;
         let mut deliverer = Deliverer::new(sink, owner, by_place, clock, stop)?;
-        deliverer.measure(Arc::clone(&meter.withheld), Arc::clone(&meter.delivering));
+        deliverer.measure(meter);
         Ok(Guest::sink(deliverer, meter.operator(&running.name)))
     }
 

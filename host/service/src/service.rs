@@ -105,16 +105,18 @@ pub fn run_with_clock(
     });
     let watcher = Watcher::start(&context, tiers.replication())?;
     let outcomes = supervisor::supervise(&context);
-    watcher.end();
+    let asked = options.until_idle || stop.is_draining();
+    let watched_to_the_end = watcher.end();
     let journal_closed = context.journal.close();
     drop(context); // the checkpointer ends with its last handle
-    if thread.join().is_err() {
+    // A watcher that hangs keeps a handle. No task is left that waits for a checkpoint.
+    if watched_to_the_end && thread.join().is_err() {
         return Err(Error::Panicked("the checkpointer".to_owned()));
     }
     tiers.close();
-    monitor.end(tiers.replication().as_ref());
+    monitor.end(watched_to_the_end, tiers.replication().as_ref());
     drop(lock);
-    let summary = summary(outcomes?)?;
+    let summary = summary(outcomes?, asked)?;
     journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
     Ok(summary)
 }
@@ -175,7 +177,7 @@ fn is_rewound(
     Ok(false)
 }
 
-fn summary(outcomes: Outcomes) -> Result<Summary, Error> {
+fn summary(outcomes: Outcomes, asked: bool) -> Result<Summary, Error> {
     let mut failed = Vec::new();
     let mut tasks = Vec::new();
     for (task, standing) in outcomes {
@@ -185,5 +187,9 @@ fn summary(outcomes: Outcomes) -> Result<Summary, Error> {
         }
         tasks.push(TaskSummary { task, committed, counters, watermark });
     }
-    if failed.is_empty() { Ok(Summary { tasks }) } else { Err(Error::Tasks(failed)) }
+    match failed.is_empty() {
+        true => Ok(Summary { tasks }),
+        false if asked => Err(Error::Tasks(failed)),
+        false => Err(Error::GivenUp(failed)),
+    }
 }

@@ -26,6 +26,9 @@ const TELL_EVERY_US: u64 = 100_000;
 /// How often dead letters are let go that are too old.
 const AGE_EVERY_US: u64 = 1_000_000;
 
+/// A run that has lasted so long is no loop of starts and ends, in microseconds.
+const LASTED_US: u64 = 600_000_000;
+
 /// A guest runs on the task's stack; wasmtime takes 512 KiB of it and does not check the rest.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -39,55 +42,30 @@ struct Watched {
 /// What became of each task.
 pub(crate) type Outcomes = Vec<(TaskId, Standing)>;
 
-/// Runs all tasks until they have ended.
+/// Runs all tasks until they have ended; where somebody can look at the run, until it is asked to
+/// end: that every task was given up is then to be seen, and no restart goes past it.
 pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
     let mut tasks = Vec::new();
     let (mut closed, mut failed) = (None, None);
-    let (mut told, mut aged) = (None, context.clock.elapsed_us());
+    let mut due = Due::new(context);
     if let Err(error) = start_all(context, &mut tasks) {
         // Those that run must end before the folder is let go.
         failed = Some(error);
         context.stop.drain();
     }
     let mut sources = Sources::start(context);
-    while !tasks.iter().all(|task| task.board.look().ended.is_some()) {
+    while is_awaited(context, &tasks) {
         sources.look(context);
         context.monitor.beat();
         if context.stop.is_draining() {
             sources.drain();
         }
-        let options = &context.options;
-        let idle = match options.until_idle && !context.stop.is_draining() {
-            true if sources.are_done() => all_idle(context, &tasks),
-            _ => Ok(false),
-        };
-        let idle = idle.unwrap_or_else(|error| {
+        if let Err(error) = end_if_idle(context, &tasks, &sources, &mut closed) {
             // The tasks must end before the folder is let go.
             failed = Some(error);
             context.stop.drain();
-            false
-        });
-        if idle {
-            match closed {
-                None if options.close_windows => {
-                    let time = close_time(context, &tasks);
-                    tracing::info!(time, "closing windows");
-                    tasks.iter().for_each(|task| task.board.close_at(time));
-                    closed = Some(time);
-                }
-                Some(time) if !has_closed(&tasks, time) => {}
-                _ => context.stop.drain(),
-            }
         }
-        let now = context.clock.elapsed_us();
-        if told.is_none_or(|at| now.saturating_sub(at) >= TELL_EVERY_US) {
-            told = Some(now);
-            context.monitor.sources(sources.standings());
-        }
-        if now.saturating_sub(aged) >= AGE_EVERY_US {
-            aged = now;
-            dead_letters::drop_old(context);
-        }
+        due.look(context, &sources);
         std::thread::sleep(LOOK);
     }
     context.monitor.rest();
@@ -103,6 +81,72 @@ pub(crate) fn supervise(context: &Arc<Context>) -> Result<Outcomes, Error> {
         }
     }
     failed.map_or(Ok(outcomes), Err)
+}
+
+/// What the supervisor does now and then.
+struct Due {
+    began_us: u64,
+    told_us: Option<u64>,
+    aged_us: u64,
+    lasted: bool,
+}
+
+impl Due {
+    fn new(context: &Context) -> Self {
+        let now = context.clock.elapsed_us();
+        Self { began_us: now, told_us: None, aged_us: now, lasted: false }
+    }
+
+    fn look(&mut self, context: &Context, sources: &Sources) {
+        let now = context.clock.elapsed_us();
+        if self.told_us.is_none_or(|at| now.saturating_sub(at) >= TELL_EVERY_US) {
+            self.told_us = Some(now);
+            context.monitor.sources(sources.standings());
+        }
+        if now.saturating_sub(self.aged_us) >= AGE_EVERY_US {
+            self.aged_us = now;
+            dead_letters::drop_old(context);
+        }
+        if !self.lasted && now.saturating_sub(self.began_us) >= LASTED_US {
+            self.lasted = true;
+            if let Err(error) = context.journal.lasted() {
+                tracing::warn!(%error, "failed to note that the run lasted");
+            }
+        }
+    }
+}
+
+/// Whether there is something to wait for.
+fn is_awaited(context: &Context, tasks: &[Watched]) -> bool {
+    let options = &context.options;
+    let is_seen = options.listen.is_some() && !options.until_idle;
+    (is_seen && !context.stop.is_draining())
+        || !tasks.iter().all(|task| task.board.look().ended.is_some())
+}
+
+/// Asks the run to end where it is to end when it is idle, and is.
+fn end_if_idle(
+    context: &Context,
+    tasks: &[Watched],
+    sources: &Sources,
+    closed: &mut Option<Timestamp>,
+) -> Result<(), Error> {
+    let options = &context.options;
+    let may_end = options.until_idle && !context.stop.is_draining() && sources.are_done();
+    if !may_end || !all_idle(context, tasks)? {
+        return Ok(());
+    }
+    match *closed {
+        None if options.close_windows => {
+            let time = close_time(context, tasks);
+            tracing::info!(time, "closing windows");
+            tasks.iter().for_each(|task| task.board.close_at(time));
+            *closed = Some(time);
+        }
+        Some(time) if !has_closed(tasks, time) => {}
+        _ => context.stop.drain(),
+    }
+    Ok(())
 }
 
 fn start_all(context: &Arc<Context>, tasks: &mut Vec<Watched>) -> Result<(), Error> {
@@ -156,6 +200,9 @@ fn again_and_again(context: &Context, id: &TaskId, board: &Board) -> Result<(), 
         board.tell(|standing| {
             (standing.running, standing.quiescent) = (false, false);
             standing.failure = Some((error.code().to_owned(), error.to_string()));
+            if error.is_of_checkpoint() {
+                standing.checkpoint_failure.clone_from(&standing.failure);
+            }
         });
         tracing::error!(
             task = %id, stage = %id.stage, code = error.code(), %error, "task failed"

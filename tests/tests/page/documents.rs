@@ -46,7 +46,7 @@ pub fn healthy(seconds: f64, partitions: u32) -> Value {
             topic("candidates", 40.0), topic("alerts", 2.0), topic("conjunctions.dlq", 0.1)],
         "stages": stages, "edges": edges,
         "dead_letters": { "topic": "conjunctions.dlq", "total": 1000 + (seconds * 0.2) as u64,
-            "records": 900, "records_max": 100_000, "bytes": 200_000, "bytes_max": 1_000_000_000,
+            "records": 900, "records_max": 100_000, "bytes": 200_000, "bytes_max": 1_000_000_000, "at_max": "stop",
             "by_kind": [{ "stage": "observe", "operator": "normalize", "kind": "bad-json",
                 "count": 1000 + (seconds * 0.2) as u64 }],
             "last": [letter(1, now_ms - 2_000, "expected `,` at line 1 column 40",
@@ -78,6 +78,8 @@ fn stage(
                 "watermark_lag_seconds": has_time.then_some(behind),
                 "checkpoint": { "epoch": 3, "sequence": 7, "bytes": 31_000, "seconds": 0.01,
                     "age_seconds": (seconds + f64::from(partition)) % 30.0 },
+                "delivery": sink.map(|_| json!({ "seconds": seconds * 0.05, "failures": 0,
+                    "failing_since_ms": null })),
                 "credit": { "in_flight": 12, "max": 10_000, "withheld_seconds": 0.0 },
                 "restarts": 0, "traps": 0, "recovery_path": "local",
                 "guest": { "seconds": seconds * 0.03, "memory_bytes": 9_000_000 }, "reason": null,
@@ -120,7 +122,7 @@ pub fn broken(seconds: f64) -> Value {
     failing["reason"] = json!({ "code": "file-io", "message": "Input/output error (os error 5)" });
     let slow = &mut status["stages"][3]["tasks"][0];
     slow["lag_records"] = json!((5000.0 + 40.0 * seconds) as u64);
-    slow["credit"]["withheld_seconds"] = json!(seconds * 0.83);
+    slow["delivery"]["seconds"] = json!(seconds * 0.97);
     status["dead_letters"]["by_kind"][0]["count"] = json!((1000.0 + seconds * 48.0) as u64);
     status["dead_letters"]["total"] = json!((1000.0 + seconds * 48.0) as u64);
     let now_ms = status["now_ms"].as_i64().expect("a time");

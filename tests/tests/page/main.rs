@@ -4,6 +4,7 @@
 
 mod browser;
 mod documents;
+mod faults;
 mod looks;
 mod real;
 mod shown;

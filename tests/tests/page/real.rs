@@ -32,7 +32,7 @@ file = { folder = "written" }
 "#;
 
 /// Starts the service; tells its address.
-fn start(folder: &Folder, listen: &str) -> (Running, String) {
+pub fn start(folder: &Folder, listen: &str) -> (Running, String) {
     let mut running = folder.start(&["run", "p.toml", "--listen", listen]);
     running.wait_until_it_says("serving metrics");
     let address = wait_for("the address", LIMIT, || {
@@ -80,6 +80,11 @@ fn the_page_shows_what_a_real_run_does_and_outlives_its_kill() {
     let shown = folder.pawl(&[&typed[..], &["--payload"]].concat(), b"").success();
     assert_eq!(shown.out, b"trap");
     browser.press("Escape");
+    let nodes = browser.text(
+        "[...document.querySelectorAll('#graph .node')].map((one) => \
+         one.querySelector('.name, .label').textContent).sort().join()",
+    );
+    assert_eq!(nodes, "copy,files,in,out,side", "nothing was sent back: no topic for that");
     browser.picture("real-light");
     is_clean(&mut browser, &url);
 

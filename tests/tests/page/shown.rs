@@ -223,10 +223,40 @@ fn a_host_that_does_not_answer_is_told_since_when_and_the_page_goes_on_by_itself
 }
 
 #[test]
+fn a_source_that_is_silent_and_a_task_that_others_hold_are_told_and_by_whom() {
+    let Some(mut browser) = Browser::start() else { return };
+    let host = StandIn::start(|seconds| {
+        let mut status = healthy(seconds, 2);
+        let now_ms = status["now_ms"].as_i64().expect("a time");
+        status["sources"][0]["goes_on"] = true.into();
+        status["sources"][0]["last_record_ms"] = (now_ms - 7_500_000).into();
+        status["stages"][0]["tasks"][1]["watermark_ms"] = serde_json::Value::Null;
+        status["stages"][0]["tasks"][1]["records"]["in"] = 0.into();
+        status["stages"][1]["tasks"][0]["watermark_ms"] = serde_json::Value::Null;
+        status["stages"][1]["tasks"][0]["held_by"] = "observe/1".into();
+        status
+    });
+    browser.look(1280, 900, "light");
+    open(&mut browser, &host);
+    browser.wait_for_headline("correlate/0 has no event time yet");
+    let said = browser.says("#verdict");
+    for text in [
+        "It waits for the time of observe/1, which has had no record yet",
+        "No record for 2 h 5 min from the source sensors",
+        "runbook PawlInputDry",
+    ] {
+        assert!(said.contains(text), "`{text}` is not in {said}");
+    }
+    let stages = browser.says("#stages");
+    assert!(stages.contains("none yet in 1 of 2"), "{stages}");
+    is_clean(&mut browser, &host.url());
+}
+
+#[test]
 fn each_runbook_that_the_page_names_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut named = std::collections::BTreeSet::new();
-    for file in ["problems.js", "verdict.js"] {
+    for file in ["problems.js", "refused.js", "verdict.js"] {
         let text = std::fs::read_to_string(root.join("host/monitor/page").join(file)).unwrap();
         let words = text.split(|c: char| !c.is_ascii_alphanumeric());
         named.extend(

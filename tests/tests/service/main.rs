@@ -6,6 +6,8 @@ mod bad_input;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod given_up;
+#[cfg(test)]
 mod guests;
 #[cfg(test)]
 mod isolation;

@@ -152,7 +152,8 @@ fn rules_are_valid_and_fire_when_they_should() {
         Command::new(&program).args(arguments).current_dir(operations()).output()
     };
     if promtool(&["--version"]).is_err() {
-        assert!(std::env::var_os("CI").is_none(), "CI must have promtool (Debian: prometheus)");
+        let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(!is_ci, "CI must have promtool (Debian: prometheus)");
         println!("SKIPPED: promtool is not installed (Debian: prometheus)");
         return;
     }

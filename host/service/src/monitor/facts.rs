@@ -1,18 +1,20 @@
 //! What is known of a run at one moment, gathered from the boards of tasks and from the log. What
 //! could not be read is not known, and is never taken for 0.
 
+use super::arrivals::{Arrivals, last_written_ms};
 use super::letters::Letters;
-use super::{Told, lock};
+use super::{Told, disk, lock};
 use crate::context::Context;
-use crate::meter::FAILURES;
+use crate::meter::{FAILURES, ReceiverFacts};
 use crate::progress::{Board, Standing};
 use crate::sources::SourceStanding;
 use pawl_checkpoint::{Replication, TaskReplication};
 use pawl_core::commit::TaskId;
 use pawl_core::counters::Counters;
+use pawl_core::record::NO_TIME;
 use pawl_monitor::status::{Letter, Operator, RunState, TaskState, Topic};
 use pawl_pipeline::{Pipeline, SourceKind};
-use pawl_transport::{Retained, Transport};
+use pawl_transport::Retained;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +41,11 @@ pub(super) struct Facts {
     pub oldest_letter_ms: Option<i64>,
     pub letters: Vec<Letter>,
     pub replication: Option<Vec<TaskReplication>>,
+    /// Runs that ended without a word right before this one.
+    pub unclean_ends: u64,
+    /// Bytes that may still be written in the data folder, and bytes of the log.
+    pub data_free_bytes: Option<u64>,
+    pub log_bytes: Option<u64>,
 }
 
 /// What is known of a task.
@@ -56,6 +63,7 @@ pub(super) struct TaskFacts {
 pub(super) struct Used {
     pub withheld_seconds: f64,
     pub delivering_seconds: f64,
+    pub receiver: ReceiverFacts,
     pub restarts: u64,
     pub commits: u64,
     pub checkpoints: u64,
@@ -76,6 +84,8 @@ pub(super) struct SourceFacts {
     pub told: SourceStanding,
     /// Of its last commit.
     pub counters: Option<Counters>,
+    /// When it last brought a record, as far as is known. None of one that has read all.
+    pub last_record_ms: Option<i64>,
 }
 
 impl TaskFacts {
@@ -96,6 +106,12 @@ impl TaskFacts {
         self.standing.known.then_some(&self.standing.counters)
     }
 
+    /// Whether it has a watermark; none where there is no event time, or nothing is known yet.
+    pub fn has_watermark(&self) -> Option<bool> {
+        let watermark = self.standing.watermark.filter(|_| self.standing.known)?;
+        Some(watermark != NO_TIME)
+    }
+
     /// Rows that it has not committed.
     pub fn lag(&self) -> Option<u64> {
         let (_, end) = self.range.filter(|_| self.standing.known)?;
@@ -104,6 +120,11 @@ impl TaskFacts {
 }
 
 impl SourceFacts {
+    /// Whether more may come from it.
+    fn goes_on(told: &SourceStanding) -> bool {
+        told.runs || told.waits_to_start
+    }
+
     /// Where it stands. What has read to its end has nothing more to do, as who waits.
     pub fn state(&self) -> TaskState {
         let told = &self.told;
@@ -125,6 +146,7 @@ pub(super) struct Looker<'a> {
     replication: Option<Replication>,
     operators: BTreeMap<String, Vec<Operator>>,
     letters: Letters,
+    arrivals: Arrivals,
 }
 
 impl<'a> Looker<'a> {
@@ -146,7 +168,8 @@ impl<'a> Looker<'a> {
             (stage.name.clone(), operators)
         });
         let operators = operators.collect();
-        Self { context, replication, operators, letters: Letters::default() }
+        let (letters, arrivals) = (Letters::default(), Arrivals::default());
+        Self { context, replication, operators, letters, arrivals }
     }
 
     /// What is known now.
@@ -160,7 +183,9 @@ impl<'a> Looker<'a> {
             true => RunState::Draining,
             false => RunState::Running,
         };
-        let topics: Vec<Topic> = context.pipeline.topics.keys().map(|t| self.topic(t)).collect();
+        let now_ms = context.clock.now_ms();
+        let names = context.pipeline.topics.keys();
+        let topics: Vec<Topic> = names.map(|name| self.topic(name, now_ms)).collect();
         let tasks = tasks.iter().map(|(id, board)| self.task(id, board, &topics)).collect();
         let rules = &context.pipeline.dead_letters;
         let letters = topics.iter().find(|topic| topic.name == rules.topic);
@@ -168,31 +193,60 @@ impl<'a> Looker<'a> {
         let transport = context.transport.as_ref();
         let wanted = context.monitor.shown.was_asked_within(ASKED_MS);
         self.letters.look(transport, &rules.topic, partitions, wanted);
+        let sources = sources.into_iter().map(|told| self.source(told, &topics, now_ms)).collect();
         Facts {
             state,
-            now_ms: context.clock.now_ms(),
+            now_ms,
             started_ms: context.monitor.started_ms,
             file: context.options.file.clone(),
             tasks,
-            sources: sources.into_iter().map(|told| source(transport, told)).collect(),
+            sources,
             operators: self.operators.clone(),
             retained: transport.retained(&rules.topic).ok(),
             oldest_letter_ms: self.letters.oldest_ms(),
             letters: self.letters.last(),
             replication: self.replication.as_ref().map(Replication::tasks),
+            unclean_ends: context.journal.unclean_ends(),
+            data_free_bytes: disk::free_bytes(&context.pipeline.data),
+            log_bytes: disk::log_bytes(&context.pipeline.log),
             pipeline: Arc::clone(&context.pipeline),
             topics,
         }
     }
 
-    fn topic(&self, name: &str) -> Topic {
+    fn topic(&mut self, name: &str, now_ms: i64) -> Topic {
         let transport = &self.context.transport;
         let count = transport.partitions(name).unwrap_or(0);
         let partitions = (0..count).filter_map(|partition| {
             let (begin, end) = transport.range(name, partition).ok()?;
             Some(pawl_monitor::status::Partition { partition, begin, end })
         });
-        Topic { name: name.to_owned(), partitions: partitions.collect() }
+        let partitions: Vec<_> = partitions.collect();
+        let pipeline = &self.context.pipeline;
+        let from_outside = pipeline.stages.iter().any(|stage| stage.input == name)
+            && !pipeline.stages.iter().any(|stage| stage.writes().contains(name))
+            && name != pipeline.dead_letters.topic;
+        let last_record_ms = from_outside.then(|| {
+            let end = partitions.iter().map(|partition| partition.end).sum();
+            let first = || last_written_ms(transport.as_ref(), name, &partitions);
+            self.arrivals.see(format!("topic:{name}"), end, now_ms, first)
+        });
+        Topic { name: name.to_owned(), partitions, last_record_ms: last_record_ms.flatten() }
+    }
+
+    fn source(&mut self, told: SourceStanding, topics: &[Topic], now_ms: i64) -> SourceFacts {
+        let task = TaskId { stage: format!("source.{}", told.source.name), partition: 0 };
+        let recovery = self.context.transport.recovery(&task).ok();
+        let counters = recovery.and_then(|recovery| recovery.commit).map(|commit| commit.counters);
+        let topic = topics.iter().find(|topic| topic.name == told.source.topic);
+        let name = format!("source:{}", told.source.name);
+        let last_record_ms = counters.as_ref().and_then(|counters| {
+            // What lies last in its topic may be another's: then it was silent for longer.
+            let first = || topic?.last_record_ms.filter(|_| counters.records_in > 0);
+            self.arrivals.see(name, counters.records_in, now_ms, first)
+        });
+        let last_record_ms = last_record_ms.filter(|_| SourceFacts::goes_on(&told));
+        SourceFacts { told, counters, last_record_ms }
     }
 
     fn task(&self, id: &TaskId, board: &Board, topics: &[Topic]) -> TaskFacts {
@@ -211,6 +265,7 @@ impl<'a> Looker<'a> {
         let used = Used {
             withheld_seconds: meter.withheld.seconds(),
             delivering_seconds: meter.delivering.seconds(),
+            receiver: meter.receiver.look(),
             restarts: meter.restarts(),
             commits: meter.commits(),
             checkpoints: meter.checkpoints(),
@@ -225,10 +280,4 @@ impl<'a> Looker<'a> {
             range: range.map(|partition| (partition.begin, partition.end)),
         }
     }
-}
-
-fn source(transport: &dyn Transport, told: SourceStanding) -> SourceFacts {
-    let task = TaskId { stage: format!("source.{}", told.source.name), partition: 0 };
-    let commit = transport.recovery(&task).ok().and_then(|recovery| recovery.commit);
-    SourceFacts { told, counters: commit.map(|commit| commit.counters) }
 }

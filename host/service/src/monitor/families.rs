@@ -3,12 +3,11 @@
 //! file, kinds of errors at most 65 of each operator (the core counts the rest as `other`).
 
 use super::facts::{Facts, TaskFacts};
-use super::status::kinds;
+use super::outside;
 use pawl_core::SEMANTICS;
 use pawl_core::record::NO_TIME;
 use pawl_monitor::status::{RunState, TaskState};
 use pawl_monitor::text::Family;
-use pawl_pipeline::AtMax;
 
 const TASK: &[&str] = &["stage", "partition"];
 const OPERATOR: &[&str] = &["stage", "partition", "operator"];
@@ -23,8 +22,9 @@ pub(super) fn of(
     families.extend(progress(facts));
     families.extend(checkpoints(facts, recoveries));
     families.extend(use_of(facts));
-    families.extend(dead_letters(facts));
-    families.extend(sources(facts));
+    families.extend(sinks(facts));
+    families.extend(outside::dead_letters(facts));
+    families.extend(outside::inputs(facts));
     families
 }
 
@@ -37,22 +37,39 @@ fn each(facts: &Facts, mut family: Family, value: impl Fn(&TaskFacts) -> Option<
     family
 }
 
-fn run(facts: &Facts) -> Vec<Family> {
+/// What is known of a run before anything is known of its tasks.
+pub(super) fn process(name: &str, state: RunState, started_ms: i64) -> Vec<Family> {
     let mut up = Family::gauge("pawl_up", &[], "1 while the pipeline runs, 0 once it has ended.");
-    up.add(&[], f64::from(u8::from(facts.state != RunState::Stopped)));
+    up.add(&[], f64::from(u8::from(state != RunState::Stopped)));
     let mut info = Family::gauge(
         "pawl_build_info",
         &["version", "semantics", "pipeline"],
         "Always 1: version of the program, its semantics number, and the pipeline's name.",
     );
     let semantics = SEMANTICS.to_string();
-    info.add(&[env!("CARGO_PKG_VERSION"), &semantics, &facts.pipeline.name], 1.0);
+    info.add(&[env!("CARGO_PKG_VERSION"), &semantics, name], 1.0);
     let mut started = Family::gauge(
         "pawl_start_time_seconds",
         &[],
         "When this run began, in seconds since 1970.",
     );
-    started.add(&[], facts.started_ms as f64 / 1000.0);
+    started.add(&[], started_ms as f64 / 1000.0);
+    vec![up, info, started]
+}
+
+fn run(facts: &Facts) -> Vec<Family> {
+    let mut families = process(&facts.pipeline.name, facts.state, facts.started_ms);
+    let mut unclean = Family::gauge(
+        "pawl_unclean_ends",
+        &[],
+        "Runs that ended without a word right before this one. 0 once this one has lasted.",
+    );
+    unclean.add(&[], facts.unclean_ends as f64);
+    let mut free =
+        Family::gauge("pawl_data_free_bytes", &[], "Bytes that the disk of the data folder has.");
+    free.add_known(&[], facts.data_free_bytes.map(|bytes| bytes as f64));
+    let mut log = Family::gauge("pawl_log_bytes", &[], "Bytes that the log takes.");
+    log.add_known(&[], facts.log_bytes.map(|bytes| bytes as f64));
     let mut state = Family::gauge(
         "pawl_task_state",
         &["stage", "partition", "state"],
@@ -74,7 +91,8 @@ fn run(facts: &Facts) -> Vec<Family> {
             stopped.add(&[&task.id.stage, &partition, code], 1.0);
         }
     }
-    vec![up, info, started, state, stopped]
+    families.extend([unclean, free, log, state, stopped]);
+    families
 }
 
 fn records(facts: &Facts) -> Vec<Family> {
@@ -137,6 +155,11 @@ fn progress(facts: &Facts) -> Vec<Family> {
         TASK,
         "A task's watermark, event time in seconds since 1970. Absent before there is one.",
     );
+    let timed = Family::gauge(
+        "pawl_watermark_known",
+        TASK,
+        "1 if a task that has event time has a watermark, 0 before it has one.",
+    );
     let behind = Family::gauge(
         "pawl_watermark_lag_seconds",
         TASK,
@@ -157,6 +180,7 @@ fn progress(facts: &Facts) -> Vec<Family> {
         }),
         each(facts, lag, |task| task.lag().map(|lag| lag as f64)),
         each(facts, watermark, |task| seen(task).map(|time| time as f64 / 1000.0)),
+        each(facts, timed, |task| task.has_watermark().map(|has| f64::from(u8::from(has)))),
         each(facts, behind, |task| {
             seen(task).map(|time| now_ms.saturating_sub(time) as f64 / 1000.0)
         }),
@@ -190,6 +214,11 @@ fn checkpoints(
         TASK,
         "Checkpoints made durable since the start.",
     );
+    let failed = Family::gauge(
+        "pawl_checkpoint_failed",
+        TASK,
+        "1 if a task's last attempt to take a checkpoint failed, else 0.",
+    );
     let mut paths = Family::counter(
         "pawl_recovery_path_total",
         &["path"],
@@ -222,6 +251,9 @@ fn checkpoints(
         each(facts, bytes, |task| cost(task).map(|(bytes, _)| bytes as f64)),
         each(facts, seconds, |task| cost(task).map(|(_, seconds)| seconds)),
         each(facts, count, |task| Some(task.used.checkpoints as f64)),
+        each(facts, failed, |task| {
+            Some(f64::from(u8::from(task.standing.checkpoint_failure.is_some())))
+        }),
         paths,
         lag,
         failures,
@@ -240,11 +272,6 @@ fn use_of(facts: &Facts) -> Vec<Family> {
         "pawl_credit_withheld_seconds_total",
         TASK,
         "Time in which a task took no input: for commits, a checkpoint, or a receiver's retry.",
-    );
-    let delivering = Family::counter(
-        "pawl_delivery_seconds_total",
-        TASK,
-        "Time in which the receiver of a sink was at work.",
     );
     let restarts =
         Family::counter("pawl_task_restarts_total", TASK, "Starts of a task after a failure.");
@@ -271,14 +298,10 @@ fn use_of(facts: &Facts) -> Vec<Family> {
             }
         }
     }
-    let is_sink = |task: &TaskFacts| {
-        facts.pipeline.stage(&task.id.stage).is_some_and(pawl_pipeline::Stage::is_sink)
-    };
     vec![
         each(facts, in_flight, |task| Some(task.standing.in_flight as f64)),
         each(facts, max, |task| Some(task.in_flight_max as f64)),
         each(facts, withheld, |task| Some(task.used.withheld_seconds)),
-        each(facts, delivering, |task| is_sink(task).then_some(task.used.delivering_seconds)),
         each(facts, restarts, |task| Some(task.used.restarts as f64)),
         seconds,
         memory,
@@ -286,86 +309,39 @@ fn use_of(facts: &Facts) -> Vec<Family> {
     ]
 }
 
-fn dead_letters(facts: &Facts) -> Vec<Family> {
-    let mut entries = Family::counter(
-        "pawl_dlq_entries_total",
-        &["stage", "operator", "error_kind"],
-        "Dead letters written, by who refused them and why. Durable.",
-    );
-    for kind in kinds(facts) {
-        entries.add(&[&kind.stage, &kind.operator, &kind.kind], kind.count as f64);
-    }
-    let rules = &facts.pipeline.dead_letters;
-    let gauge = |name, help, value: Option<f64>| {
-        let mut family = Family::gauge(name, &[], help);
-        family.add_known(&[], value);
-        family
+fn sinks(facts: &Facts) -> Vec<Family> {
+    let is_sink = |task: &TaskFacts| {
+        facts.pipeline.stage(&task.id.stage).is_some_and(pawl_pipeline::Stage::is_sink)
     };
-    let kept = facts.retained;
-    let is_full =
-        kept.is_some_and(|kept| kept.records >= rules.records_max || kept.bytes >= rules.bytes_max);
-    let age_max = rules.age_max_ms.filter(|_| rules.at_max == AtMax::DropOldest);
-    let until_old = age_max.zip(facts.oldest_letter_ms).map(|(age_max, oldest)| {
-        let left = oldest.saturating_add_unsigned(age_max).saturating_sub(facts.now_ms);
-        (left as f64 / 1000.0).max(0.0)
-    });
-    let headroom = match rules.at_max {
-        AtMax::DropOldest if is_full => 0.0,
-        AtMax::DropOldest => until_old.unwrap_or(f64::INFINITY),
-        AtMax::Stop => f64::INFINITY,
-    };
-    vec![
-        entries,
-        gauge(
-            "pawl_dlq_records",
-            "Dead letters that lie in their topic.",
-            kept.map(|kept| kept.records as f64),
-        ),
-        gauge(
-            "pawl_dlq_records_max",
-            "The bound of pawl_dlq_records.",
-            Some(rules.records_max as f64),
-        ),
-        gauge(
-            "pawl_dlq_bytes",
-            "Bytes of the dead letters that lie in their topic.",
-            kept.map(|kept| kept.bytes as f64),
-        ),
-        gauge("pawl_dlq_bytes_max", "The bound of pawl_dlq_bytes.", Some(rules.bytes_max as f64)),
-        gauge(
-            "pawl_dlq_headroom_seconds",
-            "How long the oldest dead letter is still kept, to be sent back. +Inf: no age bound.",
-            kept.map(|_| headroom),
-        ),
-    ]
-}
-
-fn sources(facts: &Facts) -> Vec<Family> {
-    let mut records = Family::counter(
-        "pawl_source_records_total",
-        &["source", "topic"],
-        "Records that a source made durable, its dead letters included. Durable.",
+    let delivering = Family::counter(
+        "pawl_delivery_seconds_total",
+        TASK,
+        "Time in which the receiver of a sink was at work.",
     );
-    let mut letters = Family::counter(
-        "pawl_source_dead_letters_total",
-        &["source"],
-        "Dead letters that a source wrote. Durable.",
+    let failing = Family::gauge(
+        "pawl_sink_failing_seconds",
+        TASK,
+        "For how long the receiver of a sink has not taken what it is given. 0: it takes it.",
     );
-    let mut state = Family::gauge(
-        "pawl_source_state",
-        &["source", "state"],
-        "1 for the state that the source is in, 0 for the others.",
+    let mut failures = Family::counter(
+        "pawl_sink_failures_total",
+        &["stage", "partition", "kind"],
+        "Attempts to deliver that failed and are made again, since the start.",
     );
-    for source in &facts.sources {
-        let name = &source.told.source.name;
-        let counters = source.counters.as_ref();
-        let count = counters.map(|counters| counters.records_in as f64);
-        records.add_known(&[name, &source.told.source.topic], count);
-        let dead = counters.map(|counters| counters.dead_letters.values().sum::<u64>() as f64);
-        letters.add_known(&[name], dead);
-        for one in TaskState::ALL {
-            state.add(&[name, one.name()], f64::from(u8::from(source.state() == one)));
+    for task in &facts.tasks {
+        let partition = task.id.partition.to_string();
+        for (kind, count) in &task.used.receiver.failures {
+            failures.add(&[&task.id.stage, &partition, kind], *count as f64);
         }
     }
-    vec![records, letters, state]
+    let now_ms = facts.now_ms;
+    vec![
+        each(facts, delivering, |task| is_sink(task).then_some(task.used.delivering_seconds)),
+        each(facts, failing, |task| {
+            let since = task.used.receiver.failing.as_ref().map(|failing| failing.since_ms);
+            let seconds = since.map_or(0, |since| now_ms.saturating_sub(since)) as f64 / 1000.0;
+            is_sink(task).then_some(seconds.max(0.0))
+        }),
+        failures,
+    ]
 }

@@ -3,9 +3,12 @@
 //! folder. It never holds a lock while a guest works, changes nothing, and what it cannot find out
 //! stops nobody.
 
+mod arrivals;
+mod disk;
 mod facts;
 mod families;
 mod letters;
+mod outside;
 mod status;
 
 use crate::context::{Context, RunOptions};
@@ -33,6 +36,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How often the file is written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long is waited for the last look. On a disk that hangs there is none.
+const END_WAIT: Duration = Duration::from_secs(5);
 
 /// A look may take one part in so many of all time: on a slow disk fewer are taken.
 const REST_PARTS: u32 = 10;
@@ -69,7 +75,8 @@ impl Monitor {
     ) -> Result<Arc<Self>, Error> {
         let shown = Arc::new(pawl_monitor::Board::default());
         let starting = status::starting(pipeline, options.file.as_deref(), now_ms);
-        shown.show(View { status: json(&starting), ..view(&starting, String::new()) });
+        let process = families::process(&pipeline.name, RunState::Starting, now_ms);
+        shown.show(view(&starting, text::render(&process)));
         let server =
             options.listen.map(|listen| Server::start(listen, Arc::clone(&shown))).transpose();
         let server = server.map_err(Error::Monitor)?;
@@ -144,8 +151,12 @@ impl Monitor {
         *lock(&self.last) = Some(facts);
     }
 
-    /// The run has ended: what was known last, and that nothing runs any more.
-    pub fn end(&self, replication: Option<&Replication>) {
+    /// The run has ended: what was known last, and that nothing runs any more. Where the watcher
+    /// hangs nothing is written: it would hang too.
+    pub fn end(&self, watched: bool, replication: Option<&Replication>) {
+        if !watched {
+            return;
+        }
         let Some(mut facts) = lock(&self.last).take() else { return };
         facts.state = RunState::Stopped;
         facts.replication = replication.map(Replication::tasks);
@@ -199,12 +210,24 @@ impl Watcher {
         Ok(Self { end, thread })
     }
 
-    /// Looks once more, and no more then.
-    pub fn end(self) {
+    /// Looks once more, and no more then. Says whether the thread has ended: one that hangs is let
+    /// go, since nothing durable depends on it and the run is to end.
+    pub fn end(self) -> bool {
         drop(self.end);
+        let began = Instant::now();
+        while !self.thread.is_finished() {
+            if began.elapsed() > END_WAIT {
+                tracing::error!(
+                    "nothing was seen of the run for long; look at the disk of the data folder"
+                );
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if self.thread.join().is_err() {
             tracing::error!("the monitor's thread panicked; a bug of the host, please report it");
         }
+        true
     }
 }
 

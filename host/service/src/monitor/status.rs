@@ -1,13 +1,14 @@
 //! From what is known to what `/api/status` and `/readyz` say.
 
 use super::facts::{Facts, SourceFacts, TaskFacts};
+use super::outside::headroom_seconds;
 use super::path_name;
 use pawl_core::record::NO_TIME;
 use pawl_monitor::status::{
-    Checkpoint, Credit, DeadLetters, Edge, Guest, Kind, Reason, Records, RunState, Source, Stage,
-    Status, Task, TaskState,
+    Checkpoint, Credit, DeadLetters, Delivery, Edge, Guest, Kind, Reason, Records, RunState,
+    Source, Stage, Status, Task, TaskState,
 };
-use pawl_pipeline::Pipeline;
+use pawl_pipeline::{AtMax, Pipeline};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -45,6 +46,9 @@ pub(super) fn of(facts: &Facts) -> Status {
         state: facts.state,
         now_ms: facts.now_ms,
         started_ms: facts.started_ms,
+        unclean_ends: facts.unclean_ends,
+        data_free_bytes: facts.data_free_bytes,
+        log_bytes: facts.log_bytes,
         topics: facts.topics.clone(),
         stages: stages.collect(),
         edges: edges(pipeline, &facts.tasks),
@@ -52,6 +56,7 @@ pub(super) fn of(facts: &Facts) -> Status {
             total: by_kind.iter().map(|kind| kind.count).sum(),
             records: facts.retained.map(|retained| retained.records),
             bytes: facts.retained.map(|retained| retained.bytes),
+            headroom_seconds: headroom_seconds(facts).filter(|seconds| seconds.is_finite()),
             by_kind,
             last: facts.letters.clone(),
             ..bounds(pipeline)
@@ -68,9 +73,10 @@ pub(super) fn of(facts: &Facts) -> Status {
 /// What `/readyz` says: ready, or what is not and why.
 pub(super) fn readiness(status: &Status) -> String {
     let mut reasons = sick(status);
+    reasons.extend(troubled(status));
     if status.state != RunState::Running {
         reasons.insert(0, serde_json::json!({ "what": "run", "state": status.state }));
-    } else if reasons.is_empty() && !status.ready {
+    } else if sick(status).is_empty() && !status.ready {
         reasons.push(serde_json::json!({ "what": "run", "state": "starting" }));
     }
     format!("{}\n", serde_json::json!({ "ready": status.ready, "reasons": reasons }))
@@ -102,6 +108,24 @@ fn sick(status: &Status) -> Vec<serde_json::Value> {
     tasks.chain(sources).collect()
 }
 
+/// Sinks that run and whose receiver does not take what it is given. The run is ready all the same:
+/// what comes in is taken.
+fn troubled(status: &Status) -> impl Iterator<Item = serde_json::Value> {
+    let tasks = status.stages.iter().flat_map(|stage| {
+        stage
+            .tasks
+            .iter()
+            .map(move |task| (format!("task {}/{}", stage.name, task.partition), task))
+    });
+    tasks.filter(|(_, task)| task.state.is_well()).filter_map(|(what, task)| {
+        let reason = task.reason.as_ref()?;
+        Some(serde_json::json!({
+            "what": what, "state": task.state.name(), "code": reason.code,
+            "message": reason.message
+        }))
+    })
+}
+
 fn plain(pipeline: &Pipeline, stage: &pawl_pipeline::Stage) -> Stage {
     Stage {
         name: stage.name.clone(),
@@ -123,10 +147,15 @@ fn of_task(facts: &Facts, task: &TaskFacts) -> Task {
         Some(Err(message)) => Some(message),
         _ => None,
     };
-    let reason = standing.failure.as_ref().map(|(code, message)| Reason {
+    let told = |(code, message): &(String, String)| Reason {
         code: code.clone(),
         message: given_up.unwrap_or(message).clone(),
-    });
+    };
+    let failing = task.used.receiver.failing.as_ref();
+    let of_receiver = failing
+        .map(|failing| Reason { code: failing.kind.clone(), message: failing.message.clone() });
+    let reason = standing.failure.as_ref().map(told).or(of_receiver);
+    let is_sink = facts.pipeline.stage(&task.id.stage).is_some_and(pawl_pipeline::Stage::is_sink);
     Task {
         partition: task.id.partition,
         state: task.state(),
@@ -135,6 +164,7 @@ fn of_task(facts: &Facts, task: &TaskFacts) -> Task {
         lag_records: task.lag(),
         watermark_ms: watermark,
         watermark_lag_seconds: watermark.map(age),
+        held_by: holder(facts, task),
         checkpoint: standing.checkpoint.map(|checkpoint| Checkpoint {
             epoch: checkpoint.name.epoch,
             sequence: checkpoint.name.sequence,
@@ -147,6 +177,12 @@ fn of_task(facts: &Facts, task: &TaskFacts) -> Task {
             max: task.in_flight_max,
             withheld_seconds: task.used.withheld_seconds,
         },
+        delivery: is_sink.then(|| Delivery {
+            seconds: task.used.delivering_seconds,
+            failures: task.used.receiver.failures.values().sum(),
+            failing_since_ms: failing.map(|failing| failing.since_ms),
+        }),
+        checkpoint_failure: standing.checkpoint_failure.as_ref().map(told),
         restarts: task.used.restarts,
         traps: failures.map(|(_, count)| count).sum(),
         recovery_path: path_name(standing.recovered),
@@ -156,6 +192,26 @@ fn of_task(facts: &Facts, task: &TaskFacts) -> Task {
         },
         reason,
     }
+}
+
+/// The task whose time a task waits for, where it hears time from others: one that has none yet,
+/// else the one furthest behind.
+fn holder(facts: &Facts, task: &TaskFacts) -> Option<String> {
+    let (pipeline, standing) = (&facts.pipeline, &task.standing);
+    let own = standing.watermark?;
+    // Who makes its own time waits for nobody.
+    if standing.clock.is_some() {
+        return None;
+    }
+    let input = &pipeline.stage(&task.id.stage)?.input;
+    let writes = |stage: &pawl_pipeline::Stage| stage.writes().contains(input.as_str());
+    let upstream = facts.tasks.iter().filter(|other| {
+        !other.standing.idle && pipeline.stage(&other.id.stage).is_some_and(writes)
+    });
+    let told = upstream.filter_map(|other| Some((other.standing.watermark?, &other.id)));
+    let (least, id) = told.min_by_key(|(watermark, _)| *watermark)?;
+    // Time that has not arrived yet is held by nobody.
+    (least <= own || own == NO_TIME).then(|| id.to_string())
 }
 
 fn records(counters: &pawl_core::counters::Counters, facts: &Facts) -> Records {
@@ -186,6 +242,8 @@ fn source(facts: &SourceFacts) -> Source {
         state: facts.state(),
         records: known.then_some(told.standing.records),
         dead_letters: known.then_some(told.standing.dead_letters),
+        last_record_ms: facts.last_record_ms,
+        goes_on: told.runs || told.waits_to_start,
         position: told.standing.position.clone(),
         reason: match (failure, trouble) {
             (Some((code, message)), _) => {
@@ -230,6 +288,11 @@ fn bounds(pipeline: &Pipeline) -> DeadLetters {
         topic: rules.topic.clone(),
         records_max: rules.records_max,
         bytes_max: rules.bytes_max,
+        at_max: match rules.at_max {
+            AtMax::Stop => "stop",
+            AtMax::DropOldest => "drop-oldest",
+        }
+        .to_owned(),
         ..DeadLetters::default()
     }
 }

@@ -107,7 +107,10 @@ impl Worker<'_, '_> {
             Ok(done) => {
                 let facts = CheckpointFacts::of(pending.name, &done);
                 self.life.board.meter.checkpointed();
-                self.life.board.tell(|standing| standing.checkpoint = Some(facts));
+                self.life.board.tell(|standing| {
+                    standing.checkpoint = Some(facts);
+                    standing.checkpoint_failure = None;
+                });
             }
             Err(Error::Checkpoint(error))
                 if !self.refused

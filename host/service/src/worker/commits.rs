@@ -60,6 +60,7 @@ impl Worker<'_, '_> {
         let traces = std::mem::take(&mut self.traces);
         let held = Held { began_us, traces, commit, taken, letters };
         self.commit = Some(InFlight { ticket, held });
+        self.told_quiescent = false;
         self.life.board.tell(|standing| standing.quiescent = false);
         Ok(())
     }
@@ -83,11 +84,12 @@ impl Worker<'_, '_> {
         self.committed = held.commit;
         let (progress, counters) = (self.committed.progress, self.committed.counters.clone());
         let (watermark, records) = (self.watermark(), self.in_flight());
+        let idle = self.it.task.state().plain.idle;
         self.life.board.meter.committed();
         self.life.board.tell(|standing| {
             standing.committed = progress;
             standing.counters = counters;
-            standing.watermark = watermark;
+            (standing.watermark, standing.idle) = (watermark, idle);
             standing.in_flight = records;
         });
         let context = &self.life.context;

@@ -80,6 +80,8 @@ pub(crate) struct Worker<'l, 'a> {
     attempted: Offset,
     /// It was told that the replay is over.
     told_running: bool,
+    /// It was told that nothing is to be done.
+    told_quiescent: bool,
     /// Trace contexts of rows that are taken and not committed, where traces are made.
     traces: Vec<String>,
 }
@@ -136,6 +138,7 @@ impl<'l, 'a> Worker<'l, 'a> {
             refused: false,
             attempted,
             told_running: false,
+            told_quiescent: false,
             traces: Vec::new(),
         };
         let committed = worker.committed.clone();
@@ -195,6 +198,7 @@ impl<'l, 'a> Worker<'l, 'a> {
         let one_by_one = (isolating || journaled) && !replaying;
         let rows_max = if one_by_one { 1 } else { self.rows_max() };
         let rows_max = rows_max.min(self.rows_attempted());
+        self.takes_up(rows_max, replaying);
         let clock = &self.life.context.clock;
         let (start, now) = (clock.elapsed_us(), clock.now_ms());
         self.step_began_us = start;
@@ -328,11 +332,13 @@ impl<'l, 'a> Worker<'l, 'a> {
             _ => None,
         };
         let (watermark, in_flight) = (self.watermark(), self.in_flight());
+        let idle = state.idle;
+        self.told_quiescent = quiescent;
         self.life.board.tell(|standing| {
             standing.running = running;
             standing.quiescent = quiescent;
             standing.clock = clock;
-            standing.watermark = watermark;
+            (standing.watermark, standing.idle) = (watermark, idle);
             standing.in_flight = in_flight;
         });
         if self.commit.is_some() && self.credit.is_spent() {

@@ -41,6 +41,27 @@ impl Worker<'_, '_> {
         usize::try_from(left).unwrap_or(usize::MAX)
     }
 
+    /// Rows are about to be taken up: from here on the task does not rest, and what a sink takes
+    /// is in flight until its receiver has it. That may be long, and nothing is told meanwhile.
+    pub(super) fn takes_up(&mut self, rows_max: usize, replaying: bool) {
+        if self.input.is_empty() && self.sent_back.is_empty() {
+            return;
+        }
+        let sends = self.life.stage.is_sink() && !replaying;
+        if !sends && !self.told_quiescent {
+            return;
+        }
+        self.told_quiescent = false;
+        let position = self.it.task.position();
+        let rows = self.input.front().map_or(0, |batch| batch.end().saturating_sub(position));
+        let rows = if sends { rows.min(rows_max as u64) } else { 0 };
+        let in_flight = self.in_flight().saturating_add(rows);
+        self.life.board.tell(|standing| {
+            standing.quiescent = false;
+            standing.in_flight = in_flight;
+        });
+    }
+
     /// A batch went out.
     pub(super) fn sent(&mut self) -> Result<(), Error> {
         match &self.life.stage.sink {

@@ -155,7 +155,7 @@ impl Law {
             Law::Restore => &[Law::SecondInstance, Law::BatchSize, Law::Snapshot],
             Law::EqualParts => &[Law::SecondInstance, Law::Snapshot, Law::Restore],
             Law::Unchanged => &[Law::SecondInstance, Law::Snapshot, Law::Restore, Law::EqualParts],
-            Law::DamagedState => &[Law::Snapshot],
+            Law::DamagedState | Law::Memory => &[Law::Snapshot],
             Law::Ids => &[Law::SecondInstance, Law::BatchSize],
             _ => &[],
         }

@@ -29,8 +29,8 @@ pub struct Plan {
     pub seed: u64,
     /// The bounds of the operator.
     pub limits: Limits,
-    /// After so long no call is made any more, and what is left is not shown; each law has a quarter
-    /// of it, and ten seconds at least.
+    /// So long after it was compiled it is not called any more, and what is left is not shown. Each
+    /// law has a quarter of that, and ten seconds at least.
     pub time_max: Duration,
     /// A command line that does the same again.
     pub replay: String,
@@ -62,7 +62,6 @@ impl std::error::Error for Error {}
 /// Checks the laws of the plan in order, and those that they rest on; `on_checked` hears of each
 /// that was asked for, or failed, as soon as it is done.
 pub fn run(plan: &Plan, on_checked: &mut dyn FnMut(&Checked)) -> Result<Report, Error> {
-    let watch = Rc::new(Watch::new(plan.time_max));
     let fuel = plan.limits.fuel_per_record.is_some();
     let engine = Engine::new(&EngineOptions { fuel }).map_err(Error::Sandbox)?;
     let mut report = Report {
@@ -87,6 +86,7 @@ pub fn run(plan: &Plan, on_checked: &mut dyn FnMut(&Checked)) -> Result<Report, 
     match Component::compile(&engine, &plan.bytes, &plan.limits) {
         Ok(component) => {
             done.report.digest = component.digest().to_owned();
+            let watch = Rc::new(Watch::new(plan.time_max));
             with_component(plan, component, watch, &mut done)?;
         }
         Err(error @ (pawl_sandbox::Error::Engine(_) | pawl_sandbox::Error::Limits(_))) => {

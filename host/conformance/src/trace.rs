@@ -254,3 +254,39 @@ pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
 pub(crate) fn clipped(text: &str, characters_max: usize) -> String {
     text.chars().take(characters_max).flat_map(char::escape_debug).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(count: usize, last: u8) -> Trace {
+        let (mut trace, mut event) = (Trace::default(), Event::new(None, 7));
+        for number in 0..count {
+            let byte = if number + 1 == count { last } else { 1 };
+            let emitted = Emitted {
+                output: 0,
+                key: None,
+                value: Some(vec![byte; 1 << 20]),
+                time: 7,
+                id: None,
+                priority: 0,
+                headers: Vec::new(),
+            };
+            event.add(emitted, &mut trace.kept);
+        }
+        trace.events.push(event);
+        trace
+    }
+
+    #[test]
+    fn a_trace_is_bounded_and_still_tells_all_that_differs() {
+        let most = KEPT_BYTES_MAX >> 20;
+        let (one, two, shorter) = (trace(most + 9, 1), trace(most + 9, 2), trace(most + 8, 1));
+        assert_eq!(one.emitted(), most + 9);
+        assert!(one.events[0].made.len() < most);
+        let name = |input: usize| input.to_string();
+        assert!(one.difference(&trace(most + 9, 1), name).is_none());
+        assert!(one.difference(&two, name).is_some());
+        assert!(one.difference(&shorter, name).is_some());
+    }
+}

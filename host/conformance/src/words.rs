@@ -17,8 +17,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             title: "The plugin is a component without imports that exports \
                    `pawl:operator/operator@0.1.0`, and starts within its limits.",
             why: "A pipeline with a plugin that does not load does not start.",
-            mend: "A core module: make it a component (`wasm-component-ld` or `wasm-tools component \
-                   new`). An import, which would be a way out of the sandbox: build for \
+            mend: "A core module: make it a component (`wasm-component-ld` or `wasm-tools \
+                   component new`). An import, which would be a way out of the sandbox: build for \
                    `wasm32-unknown-unknown`, and stub out what the language's runtime imports. A \
                    limit: raise the one that is named, in the pipeline file and here.",
         },

@@ -1,6 +1,6 @@
 //! A long run of the same records, each round later than the one before: what is bounded stops to
-//! grow. A leak is known by its shape, twice the records and twice the growth. So is a bound that is
-//! not reached yet: the run goes on until growth stops or hits a limit, and only the limit is proof.
+//! grow. A leak is known by its shape, twice the records and twice the growth. So is a bound that
+//! is not reached yet: the run goes on until growth stops or hits a limit, and only that is proof.
 
 use super::Verdict;
 use super::state::is_of_unchanged;
@@ -220,8 +220,8 @@ impl Run<'_> {
         let rows = (end.rows - half.rows).max(1);
         let per_record = end.memory.saturating_sub(half.memory) / rows;
         Verdict::not_shown(format!(
-            "memory still grows, by about {per_record} bytes per record, and no limit was hit in the \
-             time there was: it leaks, or keeps very much; {said}"
+            "memory still grows, by about {per_record} bytes per record, and no limit was hit in \
+             the time there was: it leaks, or keeps very much; {said}"
         ))
     }
 }
@@ -259,8 +259,8 @@ fn by_new_keys(kit: &Kit, round: &Round) -> Option<String> {
     let grows = last >= first.saturating_mul(4) && last - first >= 1_024;
     grows.then(|| {
         format!(
-            "the state keeps keys that do not come again: {first} bytes after one round of records, \
-             {last} after {KEY_ROUNDS} rounds with new keys each; bound it if keys never end"
+            "the state keeps keys that do not come again: {first} bytes after one round of \
+             records, {last} after {KEY_ROUNDS} rounds with new keys each; bound it if keys never end"
         )
     })
 }

@@ -29,8 +29,8 @@ pub(super) fn never_trap(kit: &Kit) -> Verdict {
     let detail = format!("{rows} records: {accepted} accepted, {rejected} rejected");
     match kit.survey.left_out {
         left_out if left_out > 0 && findings.is_empty() => Verdict::not_shown(format!(
-            "there was no time for {left_out} more rows and ticks (fewer records, --records-max, or \
-             more time, --time-max-s); seen until then: {detail}"
+            "there was no time for {left_out} more rows and ticks (fewer records, --records-max, \
+             or more time, --time-max-s); seen until then: {detail}"
         )),
         _ => Verdict::of(findings, detail),
     }

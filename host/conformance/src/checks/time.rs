@@ -2,8 +2,8 @@
 //!
 //! The host holds operators to those spans only from the edge on that makes the watermark. One in
 //! front of it, such as a parser, takes its times out of the payload; nothing here says where an
-//! operator will stand. It shows by times that stay when event times are moved: where such times lie
-//! outside, the law is not shown. A time that no payload could hold is never excused.
+//! operator will stand. It shows by times that stay when event times are moved: where such times
+//! lie outside, the law is not shown. A time that no payload could hold is never excused.
 
 use super::{Verdict, found};
 use crate::history::{Call, Cut, Item, before_end};
@@ -181,8 +181,8 @@ fn within(kit: &Kit, breaks: &Breaks<'_>) -> Verdict {
         false => "",
     };
     Verdict::not_shown(format!(
-        "it takes times out of the payload: {own_times} of {emitted} lie outside, and stay when event \
-         times are moved; before the edge that makes the watermark it may, behind it the host \
+        "it takes times out of the payload: {own_times} of {emitted} lie outside, and stay when \
+         event times are moved; before the edge that makes the watermark it may, behind it the host \
          refuses that{hint}"
     ))
 }

@@ -259,8 +259,8 @@ fn by_new_keys(kit: &Kit, round: &Round) -> Option<String> {
     let grows = last >= first.saturating_mul(4) && last - first >= 1_024;
     grows.then(|| {
         format!(
-            "the state keeps keys that do not come again: {first} bytes after one round of \
-             records, {last} after {KEY_ROUNDS} rounds with new keys each; bound it if keys never end"
+            "the state keeps keys that do not come again: {first} bytes after one round, \
+             {last} after {KEY_ROUNDS} rounds with new keys each; bound it if keys never end"
         )
     })
 }

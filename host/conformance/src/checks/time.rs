@@ -181,9 +181,9 @@ fn within(kit: &Kit, breaks: &Breaks<'_>) -> Verdict {
         false => "",
     };
     Verdict::not_shown(format!(
-        "it takes times out of the payload: {own_times} of {emitted} lie outside, and stay when \
-         event times are moved; before the edge that makes the watermark it may, behind it the host \
-         refuses that{hint}"
+        "it takes times out of the payload: {own_times} of {emitted} lie outside, and stay \
+         when event times are moved; before the edge that makes the watermark it may, behind it \
+         the host refuses that{hint}"
     ))
 }
 

@@ -1,6 +1,7 @@
 //! `pawl conformance`: holds a plugin to the contract, law by law, and says what broke and how to
 //! play it again. The checks are `pawl-conformance`'s; nothing is judged here.
 
+mod limits;
 mod print;
 mod samples;
 
@@ -8,8 +9,8 @@ use crate::failure::usage;
 use crate::out::{self, Out};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use limits::LimitOptions;
 use pawl_conformance::{Error, Law, Plan, Report};
-use pawl_sandbox::Limits;
 use print::Printer;
 use samples::{Fields, Unit};
 use std::path::PathBuf;
@@ -36,8 +37,8 @@ pub struct Arguments {
     /// Where values hold their key, as a JSON pointer
     #[arg(long, value_name = "POINTER", requires = "input")]
     key_field: Option<String>,
-    /// Check only this law: `7` or `CF-07`; may be given more than once
-    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',')]
+    /// Check only this law and those it rests on: `7` or `CF-07`; more with commas, or again
+    #[arg(long, value_name = "N", value_delimiter = ',')]
     law: Vec<String>,
     /// What everything that looks random follows from
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -52,21 +53,21 @@ pub struct Arguments {
     #[arg(long)]
     strict: bool,
     /// Play the first so many samples
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = RECORDS_MAX)]
     records_max: usize,
-    /// Begin nothing new after so many seconds
-    #[arg(long, value_name = "N", default_value_t = 120)]
+    /// Call the plugin no more after so many seconds; each law has a quarter of them
+    #[arg(long, value_name = "N", default_value_t = TIME_MAX_S)]
     time_max_s: u64,
-    /// The plugin's limit on each call, as in a pipeline file
-    #[arg(long, value_name = "N")]
-    time_per_call_ms: Option<u64>,
-    /// The plugin's limit on memory, as in a pipeline file
-    #[arg(long, value_name = "N")]
-    memory_bytes_max: Option<usize>,
     /// Print all laws as Markdown, and check nothing
     #[arg(long, conflicts_with = "plugin")]
     laws: bool,
+    #[command(flatten)]
+    limits: LimitOptions,
 }
+
+/// How long a run takes at most unless told otherwise, and samples that are played.
+const TIME_MAX_S: u64 = 120;
+const RECORDS_MAX: usize = 500;
 
 /// Runs the command.
 pub fn conformance(arguments: &Arguments) -> Result<()> {
@@ -76,7 +77,7 @@ pub fn conformance(arguments: &Arguments) -> Result<()> {
         return out.flush();
     }
     let plan = arguments.plan()?;
-    let mut printer = Printer::new(arguments.json)?;
+    let mut printer = Printer::new(arguments.json);
     let mut failed = None;
     let ran = pawl_conformance::run(&plan, &mut |checked| {
         // A reader that went away is told at the end; the checks are soon done.
@@ -145,25 +146,29 @@ impl Arguments {
             None => Vec::new(),
             Some(input) => samples::read(input, &fields)?,
         };
-        let mut limits = Limits::default();
-        limits.time_per_call_ms = self.time_per_call_ms.unwrap_or(limits.time_per_call_ms);
-        limits.memory_bytes_max = self.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
+        let config = self.config_text()?;
         Ok(Plan {
             bytes,
-            config: self.config_text()?,
+            replay: self.replay(&config),
+            config,
             samples,
             records_max: self.records_max,
             laws: self.laws_asked()?,
             seed: self.seed,
-            limits,
+            limits: pawl_service::sandbox_limits(&self.limits.limits()),
             time_max: Duration::from_secs(self.time_max_s),
-            replay: self.replay(),
         })
     }
 
+    /// Whether the configuration stands on the command line itself.
+    fn is_inline(config: &str) -> bool {
+        config.trim_start().starts_with('{')
+    }
+
+    /// The configuration on one line, without blanks, as a pipeline gives it.
     fn config_text(&self) -> Result<String> {
         let Some(config) = &self.config else { return Ok("{}".to_owned()) };
-        let (text, place) = match config.trim_start().starts_with('{') {
+        let (text, place) = match Self::is_inline(config) {
             true => (config.clone(), "--config".to_owned()),
             false => {
                 let text = std::fs::read_to_string(config)
@@ -171,9 +176,8 @@ impl Arguments {
                 (text, config.clone())
             }
         };
-        let text = text.trim().to_owned();
         match serde_json::from_str::<serde_json::Value>(&text) {
-            Ok(value) if value.is_object() => Ok(text),
+            Ok(value) if value.is_object() => Ok(value.to_string()),
             Ok(_) => Err(usage(format!("{place} should be a JSON object"))),
             Err(error) => Err(usage(format!("{place} is not JSON: {error}"))),
         }
@@ -190,29 +194,32 @@ impl Arguments {
     }
 
     /// A command line that does the same again, of any law.
-    fn replay(&self) -> String {
+    fn replay(&self, config: &str) -> String {
         let mut words = vec!["pawl conformance".to_owned()];
-        let mut add = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                words.push(format!("{name} {}", quoted(&value)));
-            }
-        };
         let path = |path: &PathBuf| path.display().to_string();
-        if let Some(plugin) = &self.plugin {
-            add("", Some(path(plugin)));
-        }
-        add("--config", self.config.clone());
+        words.extend(self.plugin.as_ref().map(|plugin| quoted(&path(plugin))));
+        let mut add = |name: &str, value: Option<String>| {
+            words.extend(value.map(|value| format!("{name} {}", quoted(&value))));
+        };
+        let inline = |given: &String| match Self::is_inline(given) {
+            true => config.to_owned(),
+            false => given.clone(),
+        };
+        add("--config", self.config.as_ref().map(inline));
         add("--input", self.input.as_ref().map(path));
         add("--time-field", self.time_field.clone());
         let unit = (self.time_unit != Unit::Ms).then(|| self.time_unit.name().to_owned());
         add("--time-unit", unit);
         add("--key-field", self.key_field.clone());
-        let changed = |value: usize, usual: usize| (value != usual).then(|| value.to_string());
-        add("--records-max", changed(self.records_max, 500));
-        add("--time-per-call-ms", self.time_per_call_ms.map(|value| value.to_string()));
-        add("--memory-bytes-max", self.memory_bytes_max.map(|value| value.to_string()));
+        let records = (self.records_max != RECORDS_MAX).then(|| self.records_max.to_string());
+        add("--records-max", records);
+        let time = (self.time_max_s != TIME_MAX_S).then(|| self.time_max_s.to_string());
+        add("--time-max-s", time);
+        for (name, value) in self.limits.given() {
+            add(name, Some(value.to_string()));
+        }
         add("--seed", Some(self.seed.to_string()));
-        words.join(" ").replace("  ", " ")
+        words.join(" ")
     }
 }
 

@@ -52,10 +52,14 @@ pub(crate) fn without(config: &Value, path: &str) -> Option<String> {
     Some(config.to_string())
 }
 
-/// Values of a type that the leaf can hardly have. Two of them, so that one that is taken as it is
+/// Values of a type that the leaf can hardly have, always two, so that one that is taken as it is
 /// can be told from one that is swallowed.
-pub(crate) fn wrong_types() -> [Value; 2] {
-    [json!({"unexpected": {"a": 1}}), json!([{"unexpected": []}, "b"])]
+pub(crate) fn wrong_types(leaf: &Value) -> Vec<[Value; 2]> {
+    let mut pairs = vec![[json!({"unexpected": {"a": 1}}), json!([{"unexpected": []}, "b"])]];
+    if matches!(leaf, Value::Number(_) | Value::Bool(_)) {
+        pairs.push([json!("unexpected"), json!("of another kind")]);
+    }
+    pairs
 }
 
 /// Other values of the leaf's own type: by them it shows whether it is read at all.

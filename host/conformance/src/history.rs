@@ -1,10 +1,15 @@
 //! Histories: rows and ticks in an order that the host could give them in, and how rows are cut
 //! into calls. What is marked in between must not matter to anybody.
 //!
-//! No row ever lies behind the watermark, and watermarks ascend: the contract promises both.
+//! No row ever lies behind the watermark, watermarks ascend, and no call holds more than the host
+//! gives in one: the contract promises all three.
 
 use crate::random::Random;
 use pawl_core::record::Timestamp;
+
+/// What the host gives in one call at most: records, and bytes of them unless one alone is larger.
+pub(crate) const CALL_RECORDS_MAX: usize = 1_024;
+pub(crate) const CALL_BYTES_MAX: usize = 8 << 20;
 
 /// One thing that happens to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +36,7 @@ impl Item {
 /// How rows are cut into calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
-    /// So many rows per call.
+    /// So many rows per call, or as many as the host gives.
     Every(usize),
     /// Calls of 1 to 40 rows, by seed and place.
     Seeded(u64),
@@ -54,7 +59,9 @@ impl Cut {
     pub fn name(self) -> String {
         match self {
             Cut::Every(1) => "one record at a time".to_owned(),
-            Cut::Every(usize::MAX) => "all records between two ticks in one batch".to_owned(),
+            Cut::Every(usize::MAX) => {
+                format!("batches as large as can be ({CALL_RECORDS_MAX} records, 8 MiB)")
+            }
             Cut::Every(rows) => format!("batches of {rows}"),
             Cut::Seeded(seed) => format!("batches of 1 to 40 records (seed {seed})"),
         }
@@ -70,16 +77,22 @@ pub(crate) enum Call {
     Other(Item),
 }
 
-/// The calls that a history is made of.
-pub(crate) fn calls(items: &[Item], cut: Cut) -> Vec<Call> {
+/// The calls that a history is made of; `bytes` says how large an input is.
+pub(crate) fn calls(items: &[Item], cut: Cut, bytes: &dyn Fn(usize) -> usize) -> Vec<Call> {
     let mut calls = Vec::new();
-    let (mut rows, mut seen, mut due) = (Vec::new(), 0, 0);
+    let (mut rows, mut seen, mut due, mut held) = (Vec::new(), 0, 0, 0_usize);
     for item in items {
         match item {
             Item::Row(input, time) => {
-                if rows.is_empty() {
-                    due = cut.size(seen);
+                let more = bytes(*input);
+                if !rows.is_empty() && held.saturating_add(more) > CALL_BYTES_MAX {
+                    calls.push(Call::Rows(std::mem::take(&mut rows)));
                 }
+                if rows.is_empty() {
+                    due = cut.size(seen).min(CALL_RECORDS_MAX);
+                    held = 0;
+                }
+                held = held.saturating_add(more);
                 rows.push((*input, *time));
                 seen += 1;
                 if rows.len() >= due {
@@ -213,7 +226,7 @@ mod tests {
             .map(|n| if n % 9 == 5 { Item::Tick(n) } else { Item::Row(n as usize, n) })
             .collect();
         for cut in [Cut::Every(1), Cut::Every(3), Cut::Every(usize::MAX), Cut::Seeded(4)] {
-            let again: Vec<Item> = calls(&items, cut)
+            let again: Vec<Item> = calls(&items, cut, &|_| 1)
                 .into_iter()
                 .flat_map(|call| match call {
                     Call::Rows(rows) => rows.into_iter().map(|(i, t)| Item::Row(i, t)).collect(),
@@ -222,5 +235,21 @@ mod tests {
                 .collect();
             assert_eq!(again, items, "{cut:?}");
         }
+    }
+    #[test]
+    fn no_call_holds_more_than_the_host_gives() {
+        let items: Vec<Item> = (0..3_000).map(|n| Item::Row(n, 0)).collect();
+        let sizes = |bytes: &dyn Fn(usize) -> usize| -> Vec<usize> {
+            let calls = calls(&items, Cut::Every(usize::MAX), bytes);
+            let rows = calls.iter().map(|call| match call {
+                Call::Rows(rows) => rows.len(),
+                Call::Other(_) => 0,
+            });
+            rows.collect()
+        };
+        assert_eq!(sizes(&|_| 1), [1_024, 1_024, 952]);
+        assert_eq!(sizes(&|_| 3 << 20).iter().max(), Some(&2));
+        // One alone may be larger.
+        assert_eq!(sizes(&|_| 9 << 20).len(), 3_000);
     }
 }

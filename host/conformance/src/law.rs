@@ -61,6 +61,8 @@ pub enum Law {
     MutatedRecords,
     /// CF-27.
     Memory,
+    /// CF-28.
+    Ids,
 }
 
 /// What a person is told of a law.
@@ -73,7 +75,7 @@ pub(crate) struct Words {
 
 impl Law {
     /// All of them, in order.
-    pub const ALL: [Law; 27] = [
+    pub const ALL: [Law; 28] = [
         Law::Component,
         Law::Description,
         Law::Wiring,
@@ -101,6 +103,7 @@ impl Law {
         Law::LargeValues,
         Law::MutatedRecords,
         Law::Memory,
+        Law::Ids,
     ];
 
     /// Its number, which never changes.
@@ -152,7 +155,8 @@ impl Law {
             Law::Restore => &[Law::SecondInstance, Law::BatchSize, Law::Snapshot],
             Law::EqualParts => &[Law::SecondInstance, Law::Snapshot, Law::Restore],
             Law::Unchanged => &[Law::SecondInstance, Law::Snapshot, Law::Restore, Law::EqualParts],
-            Law::DamagedState => &[Law::Snapshot],
+            Law::DamagedState | Law::Memory => &[Law::Snapshot],
+            Law::Ids => &[Law::SecondInstance, Law::BatchSize],
             _ => &[],
         }
     }
@@ -186,7 +190,7 @@ mod tests {
             assert_eq!(Law::parse(&law.number().to_string()), Some(law));
             assert!(law.rests_on().iter().all(|other| *other < law), "{law:?}");
         }
-        for text in ["", "0", "28", "CF-", "CF-x", "-1", "ä"] {
+        for text in ["", "0", "29", "CF-", "CF-x", "-1", "ä"] {
             assert_eq!(Law::parse(text), None, "{text}");
         }
         assert_eq!(Law::parse("cf-7"), Some(Law::Limits));

@@ -16,11 +16,13 @@ mod mutate;
 mod player;
 mod random;
 mod report;
+mod rounds;
 mod run;
 mod sample;
 mod shrink;
 mod times;
 mod trace;
+mod watch;
 mod words;
 
 pub use law::{Law, catalogue};

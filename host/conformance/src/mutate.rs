@@ -11,10 +11,33 @@ const SAMPLES_MAX: usize = 40;
 const LARGE: usize = 1 << 20;
 
 /// Bytes of a sample that is still damaged: larger ones take too long.
-const DAMAGED_BYTES_MAX: usize = 64 << 10;
+pub(crate) const DAMAGED_BYTES_MAX: usize = 64 << 10;
 
 fn changed(sample: &Sample, how: &str) -> Sample {
     Sample { name: format!("{} {how}", sample.name), ..sample.clone() }
+}
+
+/// Bytes of a long value: more than two bytes can count.
+const LONG: usize = 70_000;
+
+/// Records that are unusual and may be taken all the same: with null and empty keys and values,
+/// without headers, and with a long value.
+pub(crate) fn unusual(sample: &Sample) -> Vec<Sample> {
+    let one = std::slice::from_ref(sample);
+    let mut all = without_keys(one);
+    all.extend(without_headers(one));
+    all.extend(without_values(one));
+    let Some(value) = &sample.value else { return all };
+    let mut json = serde_json::from_slice::<Value>(value).ok();
+    let long = match json.as_mut().and_then(a_text) {
+        Some(text) => {
+            *text = json!("x".repeat(LONG));
+            json.unwrap_or_default().to_string().into_bytes()
+        }
+        None => [vec![b' '; LONG], value.clone()].concat(),
+    };
+    all.push(Sample { value: Some(long), ..changed(sample, "with a long value") });
+    all
 }
 
 /// With an absent key, and with an empty one.

@@ -1,19 +1,20 @@
 //! Plays the host to one instance: whole calls, with the rest while rows are left and again while
-//! more is owed, and what came of each row. Never trusts a count; stops at the first failure.
+//! more is owed, and what came of each row. Never trusts a count; stops at the first failure, and
+//! when the law's time is over.
 
-use crate::history::{Call, Cut, Item, calls};
+use crate::history::{Call, Cut, Item};
 use crate::kit::Kit;
-use crate::trace::{Emitted, Event, Rejected, Trace};
+use crate::trace::{Emitted, Event, Kept, Rejected, Trace};
 use pawl_core::column::ByteColumn;
 use pawl_core::operator::{Batch, CAUSE_OWED, Failure, Operator, Outcome};
 use pawl_core::record::Timestamp;
 use pawl_sandbox::{Error, Instance, RestoreError};
 
-/// How often an instance may owe more for one call, and bytes that it may emit in it.
+/// How often an instance may owe more for one call, and bytes that it may emit in it: as the host.
 const CALLS_MAX: usize = 100_000;
-const OUTPUT_BYTES_MAX: usize = 256 << 20;
+const OUTPUT_BYTES_MAX: usize = 512 << 20;
 
-/// Calls for the same batch or tick after which a failure is put down to `more`.
+/// Calls for the same row or tick after which a failure is put down to `more`.
 const MANY_CALLS: usize = 64;
 
 /// How a play ended before its time.
@@ -24,8 +25,17 @@ pub(crate) struct Broke {
     pub failure: Failure,
     /// How many events were complete.
     pub events: usize,
-    /// How often it had asked for another call before it failed.
+    /// How often it had asked for another call, for what it owed, before it failed.
     pub asked: usize,
+}
+
+/// What a call for one batch or tick came to so far.
+#[derive(Default)]
+struct Asked {
+    calls: usize,
+    /// Calls in a row that only gave what was owed.
+    owed: usize,
+    bytes: usize,
 }
 
 impl Broke {
@@ -43,6 +53,11 @@ impl Broke {
     /// Whether it ended inside the guest, and not by what it returned.
     pub fn is_trap(&self) -> bool {
         !matches!(self.failure, Failure::BadReturn(_) | Failure::Halted(_))
+    }
+
+    /// Whether the plugin did nothing wrong, and the law's time was over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.failure, Failure::Halted(_))
     }
 
     /// Whether `more` had no end.
@@ -75,6 +90,12 @@ pub(crate) struct Player<'k> {
     calls_made: usize,
 }
 
+/// That the law's time is over.
+fn over(during: &'static str, events: usize) -> Broke {
+    let failure = Failure::Halted("the time for this law is over".to_owned());
+    Broke { during, failure, events, asked: 0 }
+}
+
 impl<'k> Player<'k> {
     /// A fresh instance.
     pub fn new(kit: &'k Kit) -> Result<Self, Broke> {
@@ -83,14 +104,25 @@ impl<'k> Player<'k> {
 
     /// A fresh instance with this configuration.
     pub fn configured(kit: &'k Kit, config: &'k str) -> Result<Self, Broke> {
+        if kit.watch.is_law_over() {
+            return Err(over("configure", 0));
+        }
+        Self::of_instance(kit, config, kit.instance(config)).map_err(|error| broke_at_start(&error))
+    }
+
+    /// With an instance of this configuration, if it could be made.
+    pub fn of_instance(
+        kit: &'k Kit,
+        config: &'k str,
+        instance: Result<Instance, Error>,
+    ) -> Result<Self, Error> {
         let (trace, shorts) = (Trace::default(), Vec::new());
-        let instance = kit.instance(config).map_err(|error| broke_at_start(&error))?;
-        Ok(Self { kit, config, instance, trace, shorts, calls_made: 0 })
+        instance.map(|instance| Self { kit, config, instance, trace, shorts, calls_made: 0 })
     }
 
     /// Plays a whole history.
     pub fn play(&mut self, items: &[Item], cut: Cut) -> Result<(), Broke> {
-        for call in calls(items, cut) {
+        for call in self.kit.calls(items, cut) {
             self.call(&call)?;
         }
         Ok(())
@@ -102,6 +134,7 @@ impl<'k> Player<'k> {
             Call::Rows(rows) => self.rows(rows)?,
             Call::Other(Item::Tick(watermark)) => self.tick(*watermark)?,
             Call::Other(Item::Snapshot(full)) => {
+                self.go_on("snapshot")?;
                 self.instance.snapshot(*full).map_err(|f| self.broke("snapshot", f, 0))?;
             }
             Call::Other(Item::Restore) => self.restore()?,
@@ -111,8 +144,18 @@ impl<'k> Player<'k> {
         Ok(())
     }
 
+    /// Says no when the law's time is over.
+    fn go_on(&self, during: &'static str) -> Result<(), Broke> {
+        if self.kit.watch.is_law_over() {
+            return Err(over(during, self.trace.events.len()));
+        }
+        self.kit.watch.count();
+        Ok(())
+    }
+
     /// The whole state.
     pub fn full_snapshot(&mut self) -> Result<Vec<Vec<u8>>, Broke> {
+        self.go_on("snapshot")?;
         let parts = self.instance.snapshot(true).map_err(|f| self.broke("snapshot", f, 0))?;
         Ok(parts.into_iter().map(|part| part.data.unwrap_or_default()).collect())
     }
@@ -131,68 +174,69 @@ impl<'k> Player<'k> {
     /// One guest call with these rows, of which the rest is not given again; then all that is owed.
     /// Whether anything was.
     pub fn first_call(&mut self, rows: &[(usize, Timestamp)]) -> Result<bool, Broke> {
-        let mut events: Vec<Event> = rows.iter().map(|row| event(*row)).collect();
+        self.go_on("process")?;
+        let mut events: Vec<Event> = rows.iter().map(event).collect();
         let batch = self.kit.batch(rows);
         let outcome = self.instance.process(&batch).map_err(|f| self.broke("process", f, 0))?;
         let bad = |what: String| Failure::BadReturn(format!("process: {what}"));
-        sort_out(&mut events, 0, &outcome).map_err(|what| self.broke("process", bad(what), 0))?;
+        sort_out(&mut events, &mut self.trace.kept, 0, &outcome)
+            .map_err(|what| self.broke("process", bad(what), 0))?;
         events.truncate(outcome.taken as usize);
-        let (owed, mut more, mut asked) = (outcome.more, outcome.more, 0);
+        let (owed, mut more, mut asked) = (outcome.more, outcome.more, Asked::default());
         while more {
+            self.go_on("process")?;
             let batch = self.kit.batch(&[]);
             let outcome =
-                self.instance.process(&batch).map_err(|f| self.broke("process", f, asked))?;
+                self.instance.process(&batch).map_err(|f| self.broke("process", f, asked.owed))?;
             more = outcome.more;
-            asked += 1;
-            self.bound(asked, 0, 0, "process")?;
+            self.bound(&mut asked, &outcome, 0, "process")?;
         }
         self.trace.events.append(&mut events);
         Ok(owed)
     }
 
     fn tick(&mut self, watermark: Timestamp) -> Result<(), Broke> {
-        let (mut made, mut asked, mut bytes) = (Vec::new(), 0, 0);
+        let (mut event, mut asked) = (Event::new(None, watermark), Asked::default());
         loop {
-            let outcome =
-                self.instance.advance(watermark).map_err(|f| self.broke("advance", f, asked))?;
-            bytes += bytes_of(&outcome);
-            let emissions = &outcome.emissions;
-            made.extend((0..emissions.len()).map(|at| Emitted::of(emissions, at)));
+            self.go_on("advance")?;
+            let outcome = self
+                .instance
+                .advance(watermark)
+                .map_err(|f| self.broke("advance", f, asked.owed))?;
+            for at in 0..outcome.emissions.len() {
+                event.add(Emitted::of(&outcome.emissions, at), &mut self.trace.kept);
+            }
             if !outcome.more {
                 break;
             }
-            asked += 1;
-            self.bound(asked, 0, bytes, "advance")?;
+            self.bound(&mut asked, &outcome, 0, "advance")?;
         }
-        self.trace.events.push(Event { input: None, time: watermark, made, rejected: None });
+        self.trace.events.push(event);
         Ok(())
     }
 
     fn rows(&mut self, rows: &[(usize, Timestamp)]) -> Result<(), Broke> {
-        let mut events: Vec<Event> = rows.iter().map(|row| event(*row)).collect();
-        let (mut taken, mut asked, mut bytes) = (0, 0, 0);
+        let mut events: Vec<Event> = rows.iter().map(event).collect();
+        let (mut taken, mut asked) = (0, Asked::default());
         loop {
+            self.go_on("process")?;
             let rest = rows.get(taken..).unwrap_or_default();
             let batch = self.kit.batch(rest);
             let outcome =
-                self.instance.process(&batch).map_err(|f| self.broke("process", f, asked))?;
-            bytes += bytes_of(&outcome);
+                self.instance.process(&batch).map_err(|f| self.broke("process", f, asked.owed))?;
             let now = outcome.taken as usize;
-            if now < rest.len() && self.shorts.len() < 8 && now > 0 {
+            if now < rest.len() && self.shorts.len() < 8 && now > 0 && taken == 0 {
                 let (calls, rows) = (self.calls_made, rest.to_vec());
-                if taken == 0 {
-                    self.shorts.push(Short { calls, rows, taken: now });
-                }
+                self.shorts.push(Short { calls, rows, taken: now });
             }
-            sort_out(&mut events, taken, &outcome).map_err(|what| {
-                self.broke("process", Failure::BadReturn(format!("process: {what}")), asked)
+            sort_out(&mut events, &mut self.trace.kept, taken, &outcome).map_err(|what| {
+                self.broke("process", Failure::BadReturn(format!("process: {what}")), asked.owed)
             })?;
             taken += now;
             if taken >= rows.len() && !outcome.more {
                 break;
             }
-            asked += 1;
-            self.bound(asked, rows.len(), bytes, "process")?;
+            self.bound(&mut asked, &outcome, rows.len(), "process")?;
         }
         self.trace.events.append(&mut events);
         Ok(())
@@ -201,19 +245,22 @@ impl<'k> Player<'k> {
     /// The host, too, does not go on for ever.
     fn bound(
         &self,
-        asked: usize,
+        asked: &mut Asked,
+        outcome: &Outcome,
         rows: usize,
-        bytes: usize,
         during: &'static str,
     ) -> Result<(), Broke> {
-        let what = if asked > CALLS_MAX + rows {
+        asked.calls += 1;
+        asked.bytes += bytes_of(outcome);
+        asked.owed = if outcome.more && outcome.taken == 0 { asked.owed + 1 } else { 0 };
+        let what = if asked.calls > CALLS_MAX + rows {
             format!("{during} owes more after {CALLS_MAX} calls")
-        } else if bytes > OUTPUT_BYTES_MAX {
+        } else if asked.bytes > OUTPUT_BYTES_MAX {
             format!("{during} emits over {OUTPUT_BYTES_MAX} bytes for one call")
         } else {
             return Ok(());
         };
-        Err(self.broke(during, Failure::BadReturn(what), asked))
+        Err(self.broke(during, Failure::BadReturn(what), asked.owed))
     }
 
     fn broke(&self, during: &'static str, failure: Failure, asked: usize) -> Broke {
@@ -222,7 +269,12 @@ impl<'k> Player<'k> {
 }
 
 /// Puts what a call returned to its rows, the first of which is row `base` of `events`.
-fn sort_out(events: &mut [Event], base: usize, outcome: &Outcome) -> Result<(), String> {
+fn sort_out(
+    events: &mut [Event],
+    kept: &mut Kept,
+    base: usize,
+    outcome: &Outcome,
+) -> Result<(), String> {
     for (at, cause) in outcome.emissions.causes.iter().enumerate() {
         let row = match *cause {
             CAUSE_OWED => base.checked_sub(1).ok_or("an emission is owed to no row")?,
@@ -232,7 +284,7 @@ fn sort_out(events: &mut [Event], base: usize, outcome: &Outcome) -> Result<(), 
         if event.rejected.is_some() {
             return Err(format!("row {row} is rejected and causes an emission later"));
         }
-        event.made.push(Emitted::of(&outcome.emissions, at));
+        event.add(Emitted::of(&outcome.emissions, at), kept);
     }
     for rejection in &outcome.rejections {
         let row = base + rejection.row as usize;
@@ -246,8 +298,8 @@ fn sort_out(events: &mut [Event], base: usize, outcome: &Outcome) -> Result<(), 
     Ok(())
 }
 
-fn event((input, time): (usize, Timestamp)) -> Event {
-    Event { input: Some(input), time, made: Vec::new(), rejected: None }
+fn event((input, time): &(usize, Timestamp)) -> Event {
+    Event::new(Some(*input), *time)
 }
 
 fn bytes_of(outcome: &Outcome) -> usize {

@@ -5,7 +5,7 @@
 //!  "samples":{"given":true,"records":20,"accepted":20,"rejected":0,"emitted":31},
 //!  "laws":[{"id":"CF-01","name","title","outcome":"passed|failed|not-shown","detail","notes":[],
 //!           "findings":[{"what","steps":[],"records":[]}],"why","mend","replay"}],
-//!  "passed":27,"failed":0,"not_shown":0}
+//!  "passed":28,"failed":0,"not_shown":0}
 //! ```
 //!
 //! `why`, `mend` and `replay` stand only where a law failed.
@@ -210,7 +210,8 @@ fn escaped(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\n' => safe.push('\n'),
-            control if control.is_control() || control >= '\u{fffe}' => safe.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
+            control if control.is_control() => safe.push('\u{fffd}'),
             plain => safe.push(plain),
         }
     }
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn the_report_of_a_hostile_text_is_still_xml_and_json() {
         let finding = Finding {
-            what: "\"<&>\u{0}\u{1b}".to_owned(),
+            what: "\"<&>\u{0}\u{1b}😀".to_owned(),
             steps: vec!["]]>".to_owned()],
             records: Vec::new(),
         };
@@ -255,7 +256,7 @@ mod tests {
         };
         let xml = report.junit(false);
         assert!(xml.contains("failures=\"1\" errors=\"0\" skipped=\"1\""), "{xml}");
-        assert!(xml.contains("message=\"&quot;&lt;&amp;&gt;\u{fffd}\u{fffd}\""), "{xml}");
+        assert!(xml.contains("message=\"&quot;&lt;&amp;&gt;\u{fffd}\u{fffd}😀\""), "{xml}");
         assert!(report.junit(true).contains("failures=\"2\""));
         let json = report.json();
         assert_eq!(json["laws"][0]["replay"], "pawl conformance x.wasm --seed 7 --law CF-07");

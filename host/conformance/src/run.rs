@@ -5,10 +5,12 @@ use crate::kit::Kit;
 use crate::law::Law;
 use crate::report::{Checked, Finding, Outcome, Report};
 use crate::sample::Sample;
+use crate::watch::Watch;
 use pawl_sandbox::{Component, Engine, EngineOptions, Limits};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::rc::Rc;
+use std::time::Duration;
 
 /// What is to be checked, and with what.
 #[derive(Clone, Debug)]
@@ -27,7 +29,8 @@ pub struct Plan {
     pub seed: u64,
     /// The bounds of the operator.
     pub limits: Limits,
-    /// After so long nothing new is begun, and what is left is not shown.
+    /// So long after it was compiled it is not called any more, and what is left is not shown. Each
+    /// law has a quarter of that, and ten seconds at least.
     pub time_max: Duration,
     /// A command line that does the same again.
     pub replay: String,
@@ -56,10 +59,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Checks the laws of the plan in order; `on_checked` hears of each as soon as it is done.
+/// Checks the laws of the plan in order, and those that they rest on; `on_checked` hears of each
+/// that was asked for, or failed, as soon as it is done.
 pub fn run(plan: &Plan, on_checked: &mut dyn FnMut(&Checked)) -> Result<Report, Error> {
-    let until = Instant::now() + plan.time_max;
-    let engine = Engine::new(&EngineOptions::default()).map_err(Error::Sandbox)?;
+    let fuel = plan.limits.fuel_per_record.is_some();
+    let engine = Engine::new(&EngineOptions { fuel }).map_err(Error::Sandbox)?;
     let mut report = Report {
         plugin: None,
         digest: String::new(),
@@ -82,7 +86,8 @@ pub fn run(plan: &Plan, on_checked: &mut dyn FnMut(&Checked)) -> Result<Report, 
     match Component::compile(&engine, &plan.bytes, &plan.limits) {
         Ok(component) => {
             done.report.digest = component.digest().to_owned();
-            with_component(plan, component, until, &mut done)?;
+            let watch = Rc::new(Watch::new(plan.time_max));
+            with_component(plan, component, watch, &mut done)?;
         }
         Err(error @ (pawl_sandbox::Error::Engine(_) | pawl_sandbox::Error::Limits(_))) => {
             return Err(Error::Sandbox(error));
@@ -100,8 +105,10 @@ struct Done<'a> {
 }
 
 impl Done<'_> {
+    /// A law that failed is told, asked for or not: what rests on it says nothing without it.
     fn add(&mut self, checked: Checked) {
-        if self.laws.contains(&checked.law) {
+        let failed = matches!(checked.outcome, Outcome::Failed(_));
+        if failed || self.laws.contains(&checked.law) {
             (self.on_checked)(&checked);
             self.report.laws.push(checked);
         }
@@ -126,10 +133,13 @@ impl Done<'_> {
     }
 }
 
+/// What is said of a component that made an instance.
+pub(crate) const LOADS: &str = "it has no imports, and loads";
+
 fn with_component(
     plan: &Plan,
     component: Component,
-    until: Instant,
+    watch: Rc<Watch>,
     done: &mut Done<'_>,
 ) -> Result<(), Error> {
     let passed = |law, text: &str| Checked {
@@ -137,12 +147,7 @@ fn with_component(
         outcome: Outcome::Passed(text.to_owned()),
         notes: Vec::new(),
     };
-    let kit = Kit::new(plan, component, until);
-    let loads = !matches!(&kit, Err(pawl_sandbox::Error::Failed { during: "instantiate", .. }));
-    if loads {
-        done.add(passed(Law::Component, "it has no imports, and loads"));
-    }
-    let mut kit = match kit {
+    let mut kit = match Kit::new(plan, component, watch) {
         Ok(kit) => kit,
         Err(pawl_sandbox::Error::Configuration(text)) => return Err(Error::Configuration(text)),
         Err(pawl_sandbox::Error::Failed { during, failure }) => {
@@ -152,6 +157,9 @@ fn with_component(
                 "configure" => Law::ConfigurationNeverTraps,
                 _ => Law::Component,
             };
+            if law > Law::Component {
+                done.add(passed(Law::Component, LOADS));
+            }
             if law > Law::Description {
                 done.add(passed(Law::Description, "it says who it is"));
             }
@@ -167,8 +175,9 @@ fn with_component(
     };
     let description = &kit.description;
     done.report.plugin = Some((description.name.clone(), description.version.clone()));
-    done.report.records = kit.inputs.len();
+    done.report.records = kit.samples;
     done.report.times_made = kit.times_made;
+    kit.watch.begin_law();
     kit.survey();
     let trace = &kit.survey.trace;
     done.report.accepted = trace.accepted();
@@ -180,22 +189,34 @@ fn with_component(
 
 fn check_laws(kit: &Kit, plan: &Plan, done: &mut Done<'_>) {
     let mut outcomes: BTreeMap<Law, &'static str> = BTreeMap::new();
-    for law in done.laws.clone().into_iter().filter(|law| *law != Law::Component) {
+    for law in with_grounds(&done.laws) {
         let broken = law.rests_on().iter().find(|other| outcomes.get(other) == Some(&"failed"));
         let checked = match broken {
             Some(other) => not_shown(law, format!("it rests on {}, which failed", other.id())),
-            None if kit.is_over() => {
+            None if kit.watch.is_over() => {
                 let seconds = plan.time_max.as_secs();
                 not_shown(law, format!("the time of {seconds} s is over (--time-max-s)"))
             }
             None => {
-                kit.begin_law();
+                kit.watch.begin_law();
                 checks::check(kit, law)
             }
         };
         outcomes.insert(law, checked.outcome.name());
         done.add(checked);
     }
+}
+
+/// The laws, and all that they rest on, in order.
+fn with_grounds(laws: &[Law]) -> BTreeSet<Law> {
+    let mut all = BTreeSet::new();
+    let mut left = laws.to_vec();
+    while let Some(law) = left.pop() {
+        if all.insert(law) {
+            left.extend(law.rests_on());
+        }
+    }
+    all
 }
 
 fn not_shown(law: Law, why: String) -> Checked {

@@ -60,6 +60,11 @@ fn key(at: usize) -> Vec<u8> {
     format!("key-{}", at % 5).into_bytes()
 }
 
+/// Whether a key is one of those.
+pub(crate) fn is_made_key(of: &[u8]) -> bool {
+    (0..5).any(|at| key(at) == of)
+}
+
 impl Sample {
     /// A value on its own, as line `line` of a file: with one of a few keys, and no time.
     pub fn of_value(line: usize, value: Vec<u8>) -> Self {

@@ -1,6 +1,6 @@
 //! Makes a history that broke a law small: the fewer records a person has to look at, the better.
 
-use crate::history::{Call, Cut, Item, calls};
+use crate::history::{Call, Cut, Item};
 use crate::kit::Kit;
 use crate::report::Finding;
 use crate::trace::shown;
@@ -50,7 +50,7 @@ pub(crate) fn smallest(
 /// What a person needs to play it again.
 pub(crate) fn finding(kit: &Kit, what: String, items: &[Item], cut: Cut) -> Finding {
     let mut steps = Vec::new();
-    let all = calls(items, cut);
+    let all = kit.calls(items, cut);
     for call in all.iter().take(STEPS_MAX) {
         steps.push(step(kit, call));
     }

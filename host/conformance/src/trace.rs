@@ -1,11 +1,19 @@
 //! What came of a history: for each row and each tick what was emitted, and what was rejected.
-//! Two traces are equal if nobody downstream could tell them apart.
+//! Two traces are equal if nobody downstream could tell them apart. A trace holds so many bytes at
+//! most: of what a plugin emits beyond them only number and hash are kept.
 
 use pawl_core::operator::{Emissions, Verdict};
 use pawl_core::record::{PRIORITY_DEFAULT, Timestamp};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Bytes of emissions that a trace keeps as they are.
+const KEPT_BYTES_MAX: usize = 32 << 20;
+
+/// What an emission takes beside its bytes, about.
+const EMITTED_BYTES: usize = 160;
 
 /// One emission, with what the contract allows to leave out filled in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Emitted {
     pub output: u8,
     pub key: Option<Vec<u8>>,
@@ -24,6 +32,13 @@ pub(crate) struct Rejected {
     pub message: String,
 }
 
+/// Emissions of which only this is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Folded {
+    pub count: usize,
+    hash: u64,
+}
+
 /// What one row or tick came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
@@ -32,13 +47,20 @@ pub(crate) struct Event {
     /// Its event time, or the watermark.
     pub time: Timestamp,
     pub made: Vec<Emitted>,
+    /// What was made after all of `made` and does not fit.
+    pub folded: Folded,
     pub rejected: Option<Rejected>,
 }
+
+/// Bytes of emissions that a trace holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept(usize);
 
 /// All events of a history, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trace {
     pub events: Vec<Event>,
+    pub kept: Kept,
 }
 
 /// Where two traces part.
@@ -66,6 +88,11 @@ impl Emitted {
         }
     }
 
+    fn bytes(&self) -> usize {
+        let fields = [&self.key, &self.value, &self.id].into_iter().chain(&self.headers);
+        fields.map(|field| field.as_ref().map_or(0, Vec::len)).sum::<usize>() + EMITTED_BYTES
+    }
+
     /// The first field in which two emissions differ.
     fn difference(&self, other: &Self) -> Option<String> {
         let bytes = |name: &str, one: &Option<Vec<u8>>, two: &Option<Vec<u8>>| {
@@ -89,6 +116,31 @@ impl Emitted {
 }
 
 impl Event {
+    /// A row of this input, or a tick, of which nothing came yet.
+    pub fn new(input: Option<usize>, time: Timestamp) -> Self {
+        Self { input, time, made: Vec::new(), folded: Folded::default(), rejected: None }
+    }
+
+    /// Adds what was made, as it is where it fits.
+    pub fn add(&mut self, emitted: Emitted, kept: &mut Kept) {
+        let bytes = kept.0.saturating_add(emitted.bytes());
+        if bytes <= KEPT_BYTES_MAX && self.folded.count == 0 {
+            kept.0 = bytes;
+            self.made.push(emitted);
+            return;
+        }
+        // Nothing that comes later fits any more, so that equal traces are folded alike.
+        kept.0 = KEPT_BYTES_MAX;
+        let mut hasher = DefaultHasher::new();
+        (self.folded.hash, emitted).hash(&mut hasher);
+        self.folded = Folded { count: self.folded.count + 1, hash: hasher.finish() };
+    }
+
+    /// How many emissions there are.
+    pub fn emitted(&self) -> usize {
+        self.made.len() + self.folded.count
+    }
+
     fn difference(&self, other: &Self) -> Option<String> {
         match (&self.rejected, &other.rejected) {
             (None, Some(why)) => {
@@ -111,8 +163,12 @@ impl Event {
                 return Some(format!("emits, as number {}, what differs: {what}", at + 1));
             }
         }
-        let (one, two) = (self.made.len(), other.made.len());
-        (one != two).then(|| format!("makes {two} emissions, not {one}"))
+        let (one, two) = (self.emitted(), other.emitted());
+        if one != two {
+            return Some(format!("makes {two} emissions, not {one}"));
+        }
+        let folded = self.folded != other.folded;
+        folded.then(|| format!("emits other things, of {} MiB that it emits", KEPT_BYTES_MAX >> 20))
     }
 }
 
@@ -129,7 +185,7 @@ impl Trace {
 
     /// How many emissions there were.
     pub fn emitted(&self) -> usize {
-        self.events.iter().map(|event| event.made.len()).sum()
+        self.events.iter().map(Event::emitted).sum()
     }
 
     /// Where `other` parts from this one; `name` says what an input is called.
@@ -197,4 +253,40 @@ pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
 /// A guest's text, cut and without control characters.
 pub(crate) fn clipped(text: &str, characters_max: usize) -> String {
     text.chars().take(characters_max).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(count: usize, last: u8) -> Trace {
+        let (mut trace, mut event) = (Trace::default(), Event::new(None, 7));
+        for number in 0..count {
+            let byte = if number + 1 == count { last } else { 1 };
+            let emitted = Emitted {
+                output: 0,
+                key: None,
+                value: Some(vec![byte; 1 << 20]),
+                time: 7,
+                id: None,
+                priority: 0,
+                headers: Vec::new(),
+            };
+            event.add(emitted, &mut trace.kept);
+        }
+        trace.events.push(event);
+        trace
+    }
+
+    #[test]
+    fn a_trace_is_bounded_and_still_tells_all_that_differs() {
+        let most = KEPT_BYTES_MAX >> 20;
+        let (one, two, shorter) = (trace(most + 9, 1), trace(most + 9, 2), trace(most + 8, 1));
+        assert_eq!(one.emitted(), most + 9);
+        assert!(one.events[0].made.len() < most);
+        let name = |input: usize| input.to_string();
+        assert!(one.difference(&trace(most + 9, 1), name).is_none());
+        assert!(one.difference(&two, name).is_some());
+        assert!(one.difference(&shorter, name).is_some());
+    }
 }

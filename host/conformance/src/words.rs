@@ -15,10 +15,12 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "component",
             title: "The plugin is a component without imports that exports \
-                   `pawl:operator/operator@0.1.0`.",
-            why: "An import is a way out of the sandbox, and a way for time and chance to get in.",
-            mend: "Build for `wasm32-unknown-unknown`, make it a component (`wasm-component-ld` or \
-                   `wasm-tools component new`), and stub out what the language's runtime imports.",
+                   `pawl:operator/operator@0.1.0`, and starts within its limits.",
+            why: "A pipeline with a plugin that does not load does not start.",
+            mend: "A core module: make it a component (`wasm-component-ld` or `wasm-tools \
+                   component new`). An import, which would be a way out of the sandbox: build for \
+                   `wasm32-unknown-unknown`, and stub out what the language's runtime imports. A \
+                   limit: raise the one that is named, in the pipeline file and here.",
         },
     ),
     (
@@ -59,8 +61,8 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             title: "A configuration that cannot be used is refused with a message, not replaced by \
                    something else in silence.",
             why: "A field that is swallowed runs for weeks with a default that nobody chose.",
-            mend: "Refuse text that is not JSON and fields of the wrong type; name the field and \
-                   say what it should be.",
+            mend: "Refuse fields of the wrong type, and those that you do not know; name the field \
+                   and say what it should be.",
         },
     ),
     (
@@ -81,7 +83,7 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
             title: "It keeps its limits on time and memory over the samples.",
             why: "What runs over a limit is ended like a trap, and becomes a dead letter.",
             mend: "Do less per record, keep less, or raise the limits in the pipeline file and \
-                   here (`--time-per-call-ms`, `--memory-bytes-max`).",
+                   here (`--time-per-call-ms`, `--time-per-record-us`, `--memory-bytes-max`).",
         },
     ),
     (
@@ -202,10 +204,10 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Words {
             name: "damaged-state",
             title: "A state that is truncated, changed, foreign, empty or huge is refused or taken \
-                   up, and never a trap.",
+                   up, and never a trap, then or later.",
             why: "An error says what is wrong with a state; a trap says nothing.",
             mend: "Check each length before you read, reserve no memory that the bytes ask for, \
-                   and return an error.",
+                   and return an error; read all of a state in `restore`, not when it is needed.",
         },
     ),
     (
@@ -282,9 +284,19 @@ const WORDS: [(Law, Words); Law::ALL.len()] = [
         Law::Memory,
         Words {
             name: "memory",
-            title: "Memory is bounded over a long run of the same records.",
+            title: "Memory and state are bounded over a long run of the same records.",
             why: "What grows without an end is ended by its limit some night.",
             mend: "Free what was emitted or expired; give every list and map a bound.",
+        },
+    ),
+    (
+        Law::Ids,
+        Words {
+            name: "ids",
+            title: "Emissions that have nothing in common do not bear the same id.",
+            why: "Behind dedup one id takes effect once: the others are dropped as copies of it.",
+            mend: "Make an id of all that names the effect, such as key and start of the window, \
+                   or give none: the host derives one that is unique.",
         },
     ),
 ];

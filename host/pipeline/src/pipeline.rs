@@ -247,6 +247,23 @@ pub struct Limits {
     pub fuel_per_record: Option<u64>,
 }
 
+impl Default for Limits {
+    /// What holds where the file says nothing, and in `pawl conformance`.
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 256 << 20,
+            table_elements_max: 100_000,
+            time_per_call_ms: 1_000,
+            time_per_record_us: 1_000,
+            output_bytes_max: 64 << 20,
+            state_bytes_max: 256 << 20,
+            component_bytes_max: 64 << 20,
+            compile_time_max_ms: 120_000,
+            fuel_per_record: None,
+        }
+    }
+}
+
 impl Pipeline {
     /// The stage of this name.
     pub fn stage(&self, name: &str) -> Option<&Stage> {

@@ -138,15 +138,44 @@ fn config(fields: &mut Fields<'_>, report: &Report) -> String {
 }
 
 pub(crate) fn limits(mut fields: Fields<'_>) -> Limits {
+    let usual = Limits::default();
     let limits = Limits {
-        memory_bytes_max: fields.whole("memory_bytes_max", 256 << 20, 65_536..=MEMORY_BYTES_MAX),
-        table_elements_max: fields.whole("table_elements_max", 100_000, 1..=10_000_000),
-        time_per_call_ms: fields.whole("time_per_call_ms", 1_000, 1..=TIME_MS_MAX),
-        time_per_record_us: fields.whole("time_per_record_us", 1_000, 1..=TIME_MS_MAX),
-        output_bytes_max: fields.whole("output_bytes_max", 64 << 20, 1..=COLUMN_BYTES_MAX),
-        state_bytes_max: fields.whole("state_bytes_max", 256 << 20, 1..=MEMORY_BYTES_MAX),
-        component_bytes_max: fields.whole("component_bytes_max", 64 << 20, 1..=MEMORY_BYTES_MAX),
-        compile_time_max_ms: fields.whole("compile_time_max_ms", 120_000, 1..=TIME_MS_MAX),
+        memory_bytes_max: fields.whole(
+            "memory_bytes_max",
+            usual.memory_bytes_max,
+            65_536..=MEMORY_BYTES_MAX,
+        ),
+        table_elements_max: fields.whole(
+            "table_elements_max",
+            usual.table_elements_max,
+            1..=10_000_000,
+        ),
+        time_per_call_ms: fields.whole("time_per_call_ms", usual.time_per_call_ms, 1..=TIME_MS_MAX),
+        time_per_record_us: fields.whole(
+            "time_per_record_us",
+            usual.time_per_record_us,
+            1..=TIME_MS_MAX,
+        ),
+        output_bytes_max: fields.whole(
+            "output_bytes_max",
+            usual.output_bytes_max,
+            1..=COLUMN_BYTES_MAX,
+        ),
+        state_bytes_max: fields.whole(
+            "state_bytes_max",
+            usual.state_bytes_max,
+            1..=MEMORY_BYTES_MAX,
+        ),
+        component_bytes_max: fields.whole(
+            "component_bytes_max",
+            usual.component_bytes_max,
+            1..=MEMORY_BYTES_MAX,
+        ),
+        compile_time_max_ms: fields.whole(
+            "compile_time_max_ms",
+            usual.compile_time_max_ms,
+            1..=TIME_MS_MAX,
+        ),
         fuel_per_record: fields.whole_maybe("fuel_per_record", 1..=1 << 40),
     };
     fields.finish();

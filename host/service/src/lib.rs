@@ -36,6 +36,7 @@ pub mod monitor;
 pub use check::check;
 pub use context::RunOptions;
 pub use error::Error;
+pub use plugins::sandbox_limits;
 pub use service::{Summary, TaskSummary, open_transport, run, run_with_clock};
 pub use stop::StopFlag;
 pub use tiers::{remote_store_of, store_of};

@@ -187,7 +187,11 @@ impl Plugins {
 
 /// The sandbox's limits of an operator.
 pub(crate) fn limits_of(operator: &Operator) -> Limits {
-    let given = &operator.limits;
+    sandbox_limits(&operator.limits)
+}
+
+/// The limits of a pipeline file as the sandbox keeps them.
+pub fn sandbox_limits(given: &pawl_pipeline::Limits) -> Limits {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     Limits {
         memory_bytes_max: size(given.memory_bytes_max),

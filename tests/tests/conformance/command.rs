@@ -31,7 +31,7 @@ fn a_good_plugin_ends_with_0_and_one_line_that_says_so() {
         .success();
     let text = ended.text();
     let last = text.lines().last().unwrap_or_default();
-    assert_eq!(last, "mutants 0.1.0 keeps the contract: 27 laws passed", "{text}");
+    assert_eq!(last, "mutants 0.1.0 keeps the contract: 28 laws passed", "{text}");
     assert!(!text.contains('\x1b'), "colour is for terminals");
     assert_eq!(ended.err, "");
 }
@@ -43,7 +43,7 @@ fn a_bad_plugin_ends_with_1_and_is_told_what_broke_and_how_to_see_it_again() {
     let given = ["conformance", MUTANTS, "--config", config, "--input", "people.jsonl"];
     let ended = folder.pawl(&given, b"");
     let text = ended.text();
-    ended.fails(1, &["pawl: mutants 0.1.0 breaks the contract: 1 of 27 laws failed (CF-12)"]);
+    ended.fails(1, &["pawl: mutants 0.1.0 breaks the contract: 1 of 28 laws failed (CF-12)"]);
     let again = text.lines().find_map(|line| line.trim_start().strip_prefix("again: "));
     let again = again.unwrap_or_else(|| panic!("{text}"));
     assert!(text.contains("why:") && text.contains("mend:"), "{text}");
@@ -126,10 +126,57 @@ fn what_is_asked_wrongly_ends_with_2_and_says_what_to_do() {
     pawl(&[MUTANTS, "--config", "none.json"], &["could not read none.json"]);
     pawl(&[MUTANTS, "--config", "people.jsonl"], &["is not JSON"]);
     pawl(&["identity.wasm", "--input", "none.jsonl"], &["could not read none.jsonl"]);
-    pawl(&["identity.wasm", "--law", "28"], &["no law \"28\"", "CF-27"]);
+    pawl(&["identity.wasm", "--law", "29"], &["no law \"29\"", "CF-28"]);
+    pawl(&["identity.wasm", "--time-per-call-ms", "0"], &["--time-per-call-ms", "0"]);
     pawl(
         &["identity.wasm", "--input", "people.jsonl", "--time-field", "/t"],
         &["no sample", "--time-field"],
     );
     pawl(&[], &["PLUGIN"]);
+}
+
+#[test]
+fn what_is_no_plugin_fails_whatever_law_is_asked_for() {
+    let folder = folder();
+    folder.write("junk.wasm", b"this is not WebAssembly");
+    let ended = folder.pawl(&["conformance", "--law", "12", "junk.wasm"], b"");
+    assert!(ended.text().contains("FAILED     CF-01"), "{}", ended.text());
+    ended.fails(1, &["breaks the contract", "CF-01"]);
+}
+
+#[test]
+fn a_plugin_has_the_limits_that_it_is_given() {
+    let folder = folder();
+    let given = ["conformance", "identity.wasm", "--table-elements-max", "1"];
+    let ended = folder.pawl(&[&given[..], &["--law", "1"]].concat(), b"");
+    let text = ended.text();
+    assert!(text.contains("table_elements_max is 1"), "{text}");
+    assert!(text.contains("A limit: raise the one that is named"), "{text}");
+    ended.fails(1, &["CF-01"]);
+    let endless = ["--law", "1", "identity.wasm", "--time-max-s", "18446744073709551615"];
+    folder.pawl(&[&["conformance"], &endless[..]].concat(), b"").success();
+}
+
+#[test]
+fn the_command_line_that_is_told_again_is_exact() {
+    let folder = folder();
+    folder.write("two  blanks.jsonl", PEOPLE.as_bytes());
+    let config = "{\n  \"mutant\": \"calls-counted\",  \"window_ms\": 1000\n}";
+    let given = ["conformance", MUTANTS, "--config", config, "--input", "two  blanks.jsonl"];
+    let more = ["--time-max-s", "600", "--state-bytes-max", "1000000", "--law", "12"];
+    let text = folder.pawl(&[&given[..], &more[..]].concat(), b"").text();
+    let again = format!(
+        "again: pawl conformance {MUTANTS} --config \
+         '{{\"mutant\":\"calls-counted\",\"window_ms\":1000}}' --input 'two  blanks.jsonl' \
+         --time-max-s 600 --state-bytes-max 1000000 --seed 1 --law CF-12"
+    );
+    assert!(text.contains(&again), "{text}");
+}
+
+#[test]
+fn colour_is_what_the_command_line_says() {
+    let folder = folder();
+    let given = ["conformance", "--law", "1", "identity.wasm"];
+    let always = folder.pawl(&[&["--color", "always"], &given[..]].concat(), b"").success();
+    assert!(always.text().contains("\x1b[32mpassed"), "{}", always.text());
 }

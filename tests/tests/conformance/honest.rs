@@ -33,6 +33,51 @@ fn identity_passes_with_nothing_given() {
 }
 
 #[test]
+fn values_larger_than_a_batch_together_are_no_fault() {
+    let samples = (0..20).map(|number: i64| Sample {
+        name: format!("large {number}"),
+        key: Some(format!("k{}", number % 3).into_bytes()),
+        value: Some(format!("{number}").repeat(200_000).into_bytes()),
+        event_time: Some(1_700_000_000_000 + number * 500),
+        headers: Vec::new(),
+    });
+    // Damaged ones are made of samples that are smaller.
+    passes(&plan("identity", "{}", samples.collect()), &[Law::MutatedRecords]);
+}
+
+#[test]
+fn the_last_value_of_each_key_passes() {
+    passes(&plan("changes", "{}", people()), &[]);
+}
+
+#[test]
+fn what_takes_its_times_out_of_the_payload_is_not_judged_by_event_times() {
+    let samples = (0..80).map(|number: i64| {
+        // The parser stands before the watermark: what the log says lies years behind.
+        let value = format!(
+            r#"{{"schema_version":1,"observation_id":"o{number}","sensor_id":"s{}",
+            "sensor_kind":"radar","object_id":{},"observed_at":"2009-02-10T16:5{}:{:02}.000Z",
+            "frame":"TEME","position_km":[7000,1,2],"velocity_km_s":[0,7.5,0],
+            "position_sigma_km":0.5}}"#,
+            number % 3,
+            number % 5,
+            number / 60,
+            number % 60
+        );
+        Sample {
+            name: format!("observation {number}"),
+            key: Some(b"k".to_vec()),
+            value: Some(value.into_bytes()),
+            event_time: Some(1_700_000_000_000 + number * 100),
+            headers: Vec::new(),
+        }
+    });
+    let report = run(&plan("sda_normalize", "{}", samples.collect()));
+    assert_eq!(ended(&report, "failed"), Vec::<String>::new(), "{:#?}", report.laws);
+    assert_eq!(ended(&report, "not-shown"), [Law::Delay.id()], "{:#?}", report.laws);
+}
+
+#[test]
 fn windows_over_observations_pass() {
     let samples = (0..300).map(|number: i64| {
         let time = 1_700_000_000_000 + number * 90;
@@ -68,6 +113,7 @@ fn where_no_record_is_accepted_nothing_fails_and_laws_about_outputs_are_not_show
         Law::Delay,
         Law::Ahead,
         Law::Memory,
+        Law::Ids,
     ];
     passes(&plan("count_window", config, Vec::new()), &silent);
 }

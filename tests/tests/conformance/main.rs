@@ -9,7 +9,6 @@ mod honest;
 mod mutants;
 
 use pawl_conformance::{Plan, Report, Sample};
-use pawl_sandbox::Limits;
 use pawl_tests::Random;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ fn plan(plugin: &str, config: &str, samples: Vec<Sample>) -> Plan {
         records_max: 1_000,
         laws: Vec::new(),
         seed: 1,
-        limits: Limits::default(),
+        limits: pawl_service::sandbox_limits(&pawl_pipeline::Limits::default()),
         // Far more than it takes: neighbours are noisy.
         time_max: Duration::from_secs(600),
         replay: String::new(),

@@ -2,23 +2,20 @@
 //! to mend it, and one line at the end. With `--json` nothing of that, but one object.
 
 use crate::out::{self, Out};
+use crate::terminal::{Paint, paint};
 use anyhow::Result;
 use pawl_conformance::{Checked, Finding, Outcome, Report};
-use std::io::IsTerminal;
 
 /// Writes to stdout as the checks go on.
 pub struct Printer {
     out: Out,
     json: bool,
-    colour: bool,
 }
 
 impl Printer {
-    /// A printer, with colour only on a terminal.
-    pub fn new(json: bool) -> Result<Self> {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let colour = wanted && std::io::stdout().is_terminal();
-        Ok(Self { out: Out::new(), json, colour })
+    /// A printer.
+    pub fn new(json: bool) -> Self {
+        Self { out: Out::new(), json }
     }
 
     /// A law is checked.
@@ -27,11 +24,11 @@ impl Printer {
             return Ok(());
         }
         let (word, colour, text) = match &checked.outcome {
-            Outcome::Passed(detail) => ("passed", "32", detail.as_str()),
-            Outcome::Failed(_) => ("FAILED", "1;31", checked.law.title()),
-            Outcome::NotShown(why) => ("not shown", "33", why.as_str()),
+            Outcome::Passed(detail) => ("passed", Paint::Green, detail.as_str()),
+            Outcome::Failed(_) => ("FAILED", Paint::Red, checked.law.title()),
+            Outcome::NotShown(why) => ("not shown", Paint::Yellow, why.as_str()),
         };
-        let word = self.painted(&format!("{word:<9}"), colour);
+        let word = paint(colour, &format!("{word:<9}"));
         let (id, name) = (checked.law.id(), checked.law.name());
         self.out.line(format!("{word}  {id} {name:<20}  {}", out::shown(text)))?;
         if let Outcome::Failed(findings) = &checked.outcome {
@@ -79,17 +76,10 @@ impl Printer {
                 ),
                 some => format!("{name} broke no law: {passed} laws passed, {some} not shown"),
             };
-            let verdict = self.painted(&verdict, if not_shown == 0 { "32" } else { "33" });
-            self.out.line(verdict)?;
+            let colour = if not_shown == 0 { Paint::Green } else { Paint::Yellow };
+            self.out.line(paint(colour, &verdict))?;
         }
         self.out.flush()
-    }
-
-    fn painted(&self, text: &str, colour: &str) -> String {
-        match self.colour {
-            true => format!("\x1b[{colour}m{text}\x1b[0m"),
-            false => text.to_owned(),
-        }
     }
 }
 

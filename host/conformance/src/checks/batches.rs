@@ -1,16 +1,15 @@
 //! How rows are cut into calls must not matter, and what a call says of its rows must be true.
 
 use super::{Parting, Verdict, found, parting, plain};
-use crate::history::{Call, Cut, Item, calls, marked};
+use crate::history::{CALL_RECORDS_MAX, Call, Cut, Item, marked};
 use crate::kit::Kit;
 use crate::player::{Broke, Player, Short};
 use crate::random::Random;
 use crate::report::Finding;
-use crate::trace::{Emitted, Trace};
-use std::collections::BTreeMap;
+use crate::trace::{Event, Trace};
 
 /// Rows of one large call.
-const LARGE_ROWS: usize = 2_000;
+pub(super) const LARGE_ROWS: usize = CALL_RECORDS_MAX;
 
 fn cuts(seed: u64) -> [Cut; 8] {
     [
@@ -25,7 +24,8 @@ fn cuts(seed: u64) -> [Cut; 8] {
     ]
 }
 
-/// All samples over and over, with no tick in between: one call, if all of it is taken.
+/// All samples over and over, with no tick in between: one call, if all of it is taken. Never more
+/// than the host gives in one.
 pub(super) fn large(kit: &Kit, count: usize) -> Vec<Item> {
     let mut rows: Vec<(usize, i64)> = Vec::new();
     for item in &kit.items {
@@ -34,12 +34,20 @@ pub(super) fn large(kit: &Kit, count: usize) -> Vec<Item> {
         }
     }
     rows.dedup();
-    let mut items: Vec<Item> = rows
+    let all: Vec<Item> = rows
         .iter()
         .cycle()
         .take(if rows.is_empty() { 0 } else { count })
         .map(|(input, time)| Item::Row(*input, *time))
         .collect();
+    let once = rows.len().min(count);
+    let mut items = match kit.calls(&all, Cut::Every(CALL_RECORDS_MAX)).into_iter().next() {
+        Some(Call::Rows(fit)) if fit.len() > once => {
+            fit.into_iter().map(|(input, time)| Item::Row(input, time)).collect()
+        }
+        // Samples that are more than one call are given once.
+        _ => all.into_iter().take(once).collect::<Vec<Item>>(),
+    };
     items.extend(kit.items.iter().rev().take(3).rev().filter(|i| matches!(i, Item::Tick(_))));
     items
 }
@@ -53,13 +61,18 @@ pub(super) fn plays(kit: &Kit) -> Vec<(Cut, Vec<Item>)> {
     plays
 }
 
-/// The first way of cutting for which `select` says something, as a finding.
-pub(super) fn first(kit: &Kit, select: &dyn Fn(Parting) -> Option<String>) -> Option<Finding> {
+/// The first way of cutting for which `select` says something, as a finding; and how many ways
+/// were played.
+pub(super) fn first(
+    kit: &Kit,
+    select: &dyn Fn(Parting) -> Option<String>,
+) -> (Option<Finding>, usize) {
     let whole = large(kit, LARGE_ROWS);
     let plays = cuts(kit.seed).into_iter().map(|cut| (cut, &kit.items));
+    let mut ways = 0;
     for (cut, items) in plays.chain([(Cut::Every(usize::MAX), &whole)]) {
-        if kit.is_law_over() {
-            return None;
+        if kit.watch.is_law_over() {
+            break;
         }
         let fails = |items: &[Item]| {
             let alone = kit.play(items, Cut::Every(1)).ok()?;
@@ -71,10 +84,11 @@ pub(super) fn first(kit: &Kit, select: &dyn Fn(Parting) -> Option<String>) -> Op
             Some(format!("in {}: {what}", cut.name()))
         };
         if let Some(what) = fails(items) {
-            return Some(found(kit, items, cut, what, &fails));
+            return (Some(found(kit, items, cut, what, &fails)), ways);
         }
+        ways += 1;
     }
-    None
+    (None, ways)
 }
 
 /// CF-12.
@@ -85,9 +99,8 @@ pub(super) fn batch_size(kit: &Kit) -> Verdict {
     // What differs in its order alone follows from nothing in the input: another law's.
     let select =
         |parting: Parting| (!parting.only_causes && !parting.only_order).then_some(parting.what);
-    let finding = first(kit, &select);
+    let (finding, ways) = first(kit, &select);
     let emitted = kit.survey.trace.emitted();
-    let ways = cuts(kit.seed).len() + 1;
     Verdict::of(
         finding.into_iter().collect(),
         format!("{emitted} emissions, the same in {ways} ways to cut, and one record at a time"),
@@ -100,30 +113,15 @@ pub(super) fn causes(kit: &Kit) -> Verdict {
         return Verdict::not_shown(why);
     }
     let select = |parting: Parting| parting.only_causes.then_some(parting.what);
-    let finding = first(kit, &select);
-    let made: usize = kit.survey.trace.rows().map(|event| event.made.len()).sum();
-    let notes = same_ids(&kit.survey.trace).into_iter().collect();
+    let (finding, ways) = first(kit, &select);
+    let made: usize = kit.survey.trace.rows().map(Event::emitted).sum();
     let detail = match made {
         0 => "all emissions come from advance, and have no cause".to_owned(),
-        made => format!("{made} emissions, each with the cause it has on its own"),
-    };
-    Verdict::of(finding.into_iter().collect(), detail).noting(notes)
-}
-
-/// That different emissions bear the same id: only one of them takes effect. It may be meant.
-fn same_ids(trace: &Trace) -> Option<String> {
-    let mut known: BTreeMap<&[u8], &Emitted> = BTreeMap::new();
-    for emitted in trace.events.iter().flat_map(|event| &event.made) {
-        let Some(id) = &emitted.id else { continue };
-        let first = known.entry(id).or_insert(emitted);
-        if (&first.key, &first.value) != (&emitted.key, &emitted.value) {
-            return Some(format!(
-                "two different emissions bear the id {}: behind dedup only the first takes effect",
-                crate::trace::shown(&emitted.id)
-            ));
+        made => {
+            format!("{made} emissions, each with the cause it has on its own, cut in {ways} ways")
         }
-    }
-    None
+    };
+    Verdict::of(finding.into_iter().collect(), detail)
 }
 
 /// CF-11.
@@ -142,7 +140,7 @@ pub(super) fn taken(kit: &Kit) -> Verdict {
         let Ok(mut player) = Player::new(kit) else { continue };
         // What breaks here is another law's.
         drop(player.play(items, cut));
-        given += items.len();
+        given += player.trace.rows().count();
         for short in player.shorts.iter().take(3) {
             shorts += 1;
             if let Some(what) = trace_left(kit, items, cut, short) {
@@ -163,7 +161,7 @@ pub(super) fn taken(kit: &Kit) -> Verdict {
 /// got those that were.
 fn trace_left(kit: &Kit, items: &[Item], cut: Cut, short: &Short) -> Option<String> {
     let (taken, given) = (short.taken, short.rows.len());
-    let prefix = calls(items, cut);
+    let prefix = kit.calls(items, cut);
     let prefix = prefix.get(..short.calls)?;
     let mut full = Player::new(kit).ok()?;
     let mut only = Player::new(kit).ok()?;
@@ -236,7 +234,7 @@ pub(super) fn same_without_marks(kit: &Kit, items: &[Item], cut: Cut) -> Option<
     // Marks end a batch, so both are played with the batches that come of them.
     let without = |items: &[Item]| -> Result<Trace, Broke> {
         let mut player = Player::new(kit)?;
-        for call in calls(items, cut) {
+        for call in kit.calls(items, cut) {
             match call {
                 Call::Other(item) if item.is_mark() => {}
                 call => player.call(&call)?,

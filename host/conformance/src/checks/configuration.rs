@@ -27,6 +27,8 @@ enum Does {
     Takes(Box<Wiring>, Option<Trace>),
     /// Fails in `configure`.
     Breaks(String),
+    /// There was no time to see.
+    Unseen,
 }
 
 /// CF-04.
@@ -36,12 +38,14 @@ pub(super) fn never_traps(kit: &Kit) -> Verdict {
     texts.extend(config::not_json(&kit.config));
     for path in config::leaves(&config) {
         texts.extend(config::without(&config, &path));
-        let values = config::odd_values().into_iter().chain(config::wrong_types());
+        let leaf = config.pointer(&path).cloned().unwrap_or_default();
+        let wrong = config::wrong_types(&leaf).into_iter().flatten();
+        let values = config::odd_values().into_iter().chain(wrong);
         texts.extend(values.map(|value| config::replaced(&config, &path, value)));
     }
     let (mut findings, mut tried, mut refused) = (Vec::new(), 0, 0);
     for text in &texts {
-        if findings.len() >= FINDINGS_MAX || kit.is_law_over() {
+        if findings.len() >= FINDINGS_MAX || kit.watch.is_law_over() {
             break;
         }
         tried += 1;
@@ -74,7 +78,7 @@ pub(super) fn errors(kit: &Kit) -> Verdict {
     let (mut findings, mut notes) = (Vec::new(), Vec::new());
     let (mut refusals, mut fields, mut reads) = (0, 0, false);
     for path in config::leaves(&config) {
-        if findings.len() >= FINDINGS_MAX || kit.is_law_over() {
+        if findings.len() >= FINDINGS_MAX || kit.watch.is_law_over() {
             break;
         }
         match field(kit, &config, &path, &base) {
@@ -82,6 +86,7 @@ pub(super) fn errors(kit: &Kit) -> Verdict {
             Field::Refused(text) => {
                 (reads, refusals, fields) = (true, refusals + 1, fields + 1);
                 note_refusal(&path, &text, &mut findings, &mut notes);
+                note_reach(kit, &config, &path, &base, &mut notes);
             }
             Field::Kept => (reads, fields) = (true, fields + 1),
             Field::Swallowed(what) => {
@@ -93,6 +98,16 @@ pub(super) fn errors(kit: &Kit) -> Verdict {
     let unknown = json!({"pawl-conformance-unknown": 1}).to_string();
     reads |= matches!(does(kit, &unknown), Does::Refuses(_));
     reads |= matches!(does(kit, "{}"), Does::Refuses(_));
+    if reads && let Some(fields) = config.as_object() {
+        let mut more = fields.clone();
+        more.insert("pawl-conformance-unknown".to_owned(), json!(1));
+        if matches!(does(kit, &Value::Object(more).to_string()), Does::Takes(..)) {
+            notes.push(
+                "it takes fields that it does not know, so a mistyped name goes unseen".into(),
+            );
+        }
+    }
+    let mut not_json = None;
     for text in config::not_json(&kit.config) {
         match does(kit, &text) {
             Does::Refuses(why) if why.trim().is_empty() => {
@@ -101,12 +116,15 @@ pub(super) fn errors(kit: &Kit) -> Verdict {
             Does::Refuses(_) => refusals += 1,
             Does::Takes(..) if reads => {
                 let shown = shown_bytes(text.as_bytes());
-                findings.push(finding(format!("it takes {shown}, which is not JSON")));
+                not_json.get_or_insert_with(|| {
+                    format!("it takes {shown}, which is not JSON, and no pipeline file can give")
+                });
             }
             _ => {}
         }
         findings.truncate(FINDINGS_MAX);
     }
+    notes.extend(not_json);
     if findings.is_empty() && refusals == 0 {
         return Verdict::not_shown(
             "no configuration made a difference, so there may be nothing to be wrong: give one \
@@ -130,31 +148,50 @@ enum Field {
 }
 
 fn field(kit: &Kit, config: &Value, path: &str, base: &Does) -> Field {
-    let [one, two] = config::wrong_types().map(|value| config::replaced(config, path, value));
-    let (as_one, as_two) = (does(kit, &one), does(kit, &two));
-    if let Does::Refuses(text) = as_one {
-        return Field::Refused(text);
-    }
-    if let Does::Refuses(text) = as_two {
-        return Field::Refused(text);
-    }
-    // Something that breaks is another law's, and what differs is used as it is.
-    let same = as_one == as_two && matches!(as_one, Does::Takes(_, Some(_)));
     let leaf = config.pointer(path).cloned().unwrap_or_default();
+    let mut swallowed = None;
+    for pair in config::wrong_types(&leaf) {
+        let [one, two] = pair.map(|value| config::replaced(config, path, value));
+        let (as_one, as_two) = (does(kit, &one), does(kit, &two));
+        if let Does::Refuses(text) = as_one {
+            return Field::Refused(text);
+        }
+        if let Does::Refuses(text) = as_two {
+            return Field::Refused(text);
+        }
+        // Something that breaks is another law's, and what differs is used as it is.
+        if as_one == as_two && matches!(as_one, Does::Takes(_, Some(_))) {
+            swallowed.get_or_insert(one);
+        }
+    }
     let others = config::alternatives(&leaf);
     let is_read = others.into_iter().any(|other| {
         let with = does(kit, &config::replaced(config, path, other));
-        !matches!(with, Does::Breaks(_)) && with != *base
+        !matches!(with, Does::Breaks(_) | Does::Unseen) && with != *base
     });
-    match (is_read, same) {
+    match (is_read && *base != Does::Unseen, swallowed) {
         (false, _) => Field::Unread,
-        (true, false) => Field::Kept,
-        (true, true) => {
+        (true, None) => Field::Kept,
+        (true, Some(one)) => {
             let shown = shown_bytes(one.as_bytes());
             Field::Swallowed(format!(
-                "{path} is read, and yet a table and a list in its place are taken, and taken \
-                 for the same: {shown}"
+                "{path} is read, and yet values of another type are taken, and different ones \
+                 taken for the same: {shown}"
             ))
+        }
+    }
+}
+
+/// A number out of all reach that is taken, and changes nothing, though the field is read.
+fn note_reach(kit: &Kit, config: &Value, path: &str, base: &Does, notes: &mut Vec<String>) {
+    if !config.pointer(path).is_some_and(Value::is_number) || notes.len() >= FINDINGS_MAX {
+        return;
+    }
+    for value in [json!(i64::MIN), json!(-1e300)] {
+        let with = config::replaced(config, path, value.clone());
+        if does(kit, &with) == *base && matches!(base, Does::Takes(_, Some(_))) {
+            notes.push(format!("{path} = {value} is taken, and does what the given value does"));
+            return;
         }
     }
 }
@@ -170,13 +207,10 @@ fn note_refusal(path: &str, text: &str, findings: &mut Vec<Finding>, notes: &mut
 }
 
 fn does(kit: &Kit, config: &str) -> Does {
-    let mut player = match kit.instance(config) {
+    let mut player = match Player::of_instance(kit, config, kit.instance(config)) {
+        Ok(player) => player,
         Err(Error::Configuration(text)) => return Does::Refuses(text),
         Err(error) => return Does::Breaks(error.to_string()),
-        Ok(_) => match Player::configured(kit, config) {
-            Ok(player) => player,
-            Err(broke) => return Does::Breaks(broke.text()),
-        },
     };
     let wiring = Box::new(player.instance.wiring().clone());
     // Headers are given as the first configuration wants them.
@@ -189,7 +223,10 @@ fn does(kit: &Kit, config: &str) -> Does {
         let last: Vec<Item> = end.copied().collect();
         if items.len() == kit.items.len() { Ok(()) } else { player.play(&last, Cut::Every(1)) }
     });
-    Does::Takes(wiring, played.ok().map(|()| player.trace))
+    match played {
+        Err(broke) if broke.is_over() => Does::Unseen,
+        played => Does::Takes(wiring, played.ok().map(|()| player.trace)),
+    }
 }
 
 fn finding(what: String) -> Finding {

@@ -33,7 +33,15 @@ pub(super) fn large_values(kit: &Kit) -> Verdict {
 
 /// CF-26.
 pub(super) fn mutated(kit: &Kit) -> Verdict {
-    let verdict = never_trap(kit, mutate::damaged(&kit.sound_inputs(), kit.seed, MUTATED));
+    let sound = kit.sound_inputs();
+    let damaged = mutate::damaged(&sound, kit.seed, MUTATED);
+    if damaged.is_empty() && !sound.is_empty() {
+        return Verdict::not_shown(format!(
+            "no sample has a value of 1 to {} KiB, of which damaged ones are made",
+            mutate::DAMAGED_BYTES_MAX >> 10
+        ));
+    }
+    let verdict = never_trap(kit, damaged);
     let mut notes = Vec::new();
     let first = kit.items.iter().find_map(|item| match item {
         Item::Row(input, _) => Some(*input),
@@ -55,14 +63,18 @@ pub(super) fn mutated(kit: &Kit) -> Verdict {
 fn never_trap(kit: &Kit, records: Vec<Sample>) -> Verdict {
     let kit = kit.with_inputs(records);
     let is_it = |broke: &Broke| broke.is_trap() && !broke.owes_without_end();
-    let looked = each_alone(&kit, &is_it);
-    let Looked { findings, given, accepted } = looked;
+    let Looked { findings, given, accepted } = each_alone(&kit, &is_it);
     if given == 0 {
         return Verdict::not_shown("no record got through that could be changed");
     }
+    let of =
+        if given < kit.inputs.len() { format!(" of {}", kit.inputs.len()) } else { String::new() };
     let rejected = given - accepted;
-    Verdict::of(findings, format!("{given} records: {accepted} accepted, {rejected} rejected"))
+    Verdict::of(findings, format!("{given}{of} records: {accepted} accepted, {rejected} rejected"))
 }
+
+/// Bytes of records after which time passes, and an instance begins anew.
+const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// What a look at records, one by one, showed.
 pub(super) struct Looked {
@@ -72,42 +84,69 @@ pub(super) struct Looked {
 }
 
 /// Gives each input of the kit in a call of its own, and at last lets all time pass. What fails
-/// is a finding if `is_it` says so.
+/// is a finding if `is_it` says so. An instance gets so many bytes: it may hold all it gets until
+/// the watermark moves.
 pub(super) fn each_alone(kit: &Kit, is_it: &dyn Fn(&Broke) -> bool) -> Looked {
-    let (mut findings, mut given, mut accepted) = (Vec::new(), 0, 0);
+    let mut looked = Looked { findings: Vec::new(), given: 0, accepted: 0 };
     let time = kit.times.first().copied().unwrap_or(0);
     let mut so_far: Vec<Item> = Vec::new();
-    let Ok(mut player) = Player::new(kit) else { return Looked { findings, given, accepted } };
-    for input in 0..kit.inputs.len() {
-        if findings.len() >= FINDINGS_MAX || kit.is_law_over() {
+    let mut held = 0;
+    let Ok(mut player) = Player::new(kit) else { return looked };
+    for (input, sample) in kit.inputs.iter().enumerate() {
+        if looked.findings.len() >= FINDINGS_MAX || kit.watch.is_law_over() {
             break;
         }
-        given += 1;
+        let bytes = sample.value.as_ref().map_or(0, Vec::len);
+        if held > 0 && held + bytes > HELD_BYTES_MAX {
+            pass_time(kit, &mut player, &so_far, is_it, &mut looked);
+            looked.accepted += player.trace.accepted();
+            let Ok(fresh) = Player::new(kit) else { return looked };
+            (player, held) = (fresh, 0);
+            so_far.clear();
+        }
+        held += bytes;
+        looked.given += 1;
         so_far.push(Item::Row(input, time));
         let Err(broke) = player.call(&Call::Rows(vec![(input, time)])) else { continue };
+        if broke.is_over() {
+            looked.given -= 1;
+            break;
+        }
         if is_it(&broke) {
-            findings.push(smallest(kit, &so_far, &broke, is_it));
+            looked.findings.push(smallest(kit, &so_far, &broke, is_it));
         }
         let is_slow = broke.is_timeout() || broke.owes_without_end();
-        accepted += player.trace.accepted();
+        looked.accepted += player.trace.accepted();
         so_far.clear();
         match Player::new(kit) {
-            Ok(fresh) if !is_slow => player = fresh,
-            _ => return Looked { findings, given, accepted },
+            Ok(fresh) if !is_slow => (player, held) = (fresh, 0),
+            _ => return looked,
         }
     }
-    accepted += player.trace.accepted();
+    looked.accepted += player.trace.accepted();
+    pass_time(kit, &mut player, &so_far, is_it, &mut looked);
+    looked
+}
+
+/// Lets all windows close, if nothing failed yet.
+fn pass_time(
+    kit: &Kit,
+    player: &mut Player<'_>,
+    so_far: &[Item],
+    is_it: &dyn Fn(&Broke) -> bool,
+    looked: &mut Looked,
+) {
+    let time = kit.times.first().copied().unwrap_or(0);
     let delay = i64::try_from(kit.wiring.delay).unwrap_or(i64::MAX);
     let end = time.saturating_add(delay).saturating_add(60_000);
-    so_far.push(Item::Tick(end));
-    if findings.is_empty()
+    if looked.findings.is_empty()
         && let Err(broke) = player.call(&Call::Other(Item::Tick(end)))
         && is_it(&broke)
         && !kit.survey_advance_fails(end)
     {
-        findings.push(smallest(kit, &so_far, &broke, is_it));
+        let items = [so_far, &[Item::Tick(end)]].concat();
+        looked.findings.push(smallest(kit, &items, &broke, is_it));
     }
-    Looked { findings, given, accepted }
 }
 
 fn smallest(kit: &Kit, items: &[Item], broke: &Broke, is_it: &dyn Fn(&Broke) -> bool) -> Finding {

@@ -1,24 +1,32 @@
 //! A long run of the same records, each round later than the one before: what is bounded stops to
-//! grow. A leak is known by its shape, twice the records and twice the growth, so that neither a
-//! buffer nor a collector of garbage is taken for one.
+//! grow. A leak is known by its shape, twice the records and twice the growth. So is a bound that
+//! is not reached yet: the run goes on until growth stops or hits a limit, and only that is proof.
 
 use super::Verdict;
-use crate::history::{Call, Cut, Item, calls};
+use super::state::is_of_unchanged;
+use crate::history::{Call, Cut, Item};
 use crate::kit::Kit;
 use crate::player::{Broke, Player};
 use crate::report::Finding;
+use crate::rounds::Round;
+use crate::sample::Sample;
+use crate::trace::Trace;
+use pawl_core::operator::Failure;
 use std::time::{Duration, Instant};
 
-/// Rows of the run, and time for it.
+/// Rows of the run, and bytes of them, as long as nothing grows.
 const ROWS: usize = 96_000;
-const TIME_MAX: Duration = Duration::from_secs(6);
+const BYTES: usize = 1 << 30;
+
+/// How long a run goes on that has had all its rows, and grows.
+const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Growth in the second half that counts: a few pages may always come.
 const GROWTH_BYTES: usize = 192 << 10;
 
-/// Memory with which guests begin that bring a runtime with a collector of garbage. Such a one lets
-/// garbage lie until there is much of it; only the limit itself shows a leak there.
-const RUNTIME_BYTES: usize = 4 << 20;
+/// Rounds of new keys, and bytes of records that are made for them.
+const KEY_ROUNDS: usize = 16;
+const KEY_BYTES_MAX: usize = 32 << 20;
 
 const YEAR: i64 = 366 * 86_400_000;
 
@@ -30,6 +38,23 @@ struct Mark {
     state: usize,
 }
 
+/// The run.
+struct Run<'k> {
+    kit: &'k Kit,
+    round: Round,
+    player: Player<'k>,
+    /// Rows that are enough if nothing grows.
+    enough: usize,
+    until: Instant,
+    /// Rounds and rows so far.
+    number: usize,
+    rows: usize,
+    marks: Vec<Mark>,
+    /// What a snapshot takes now, and rounds since the last one in thousandths.
+    state_cost: usize,
+    due: usize,
+}
+
 /// CF-27.
 pub(super) fn memory(kit: &Kit) -> Verdict {
     if let Some(why) = kit.nothing_accepted() {
@@ -38,155 +63,204 @@ pub(super) fn memory(kit: &Kit) -> Verdict {
     if !kit.has_ticks() {
         return Verdict::not_shown("advance failed, so time cannot pass: see what failed above");
     }
-    let round = Round::new(kit);
-    let mut player = match Player::new(kit) {
+    let player = match Player::new(kit) {
         Ok(player) => player,
         Err(broke) => return Verdict::not_shown(broke.text()),
     };
-    let fresh = player.instance.memory_bytes();
-    let marks = match run(kit, &round, &mut player) {
-        Ok(marks) => marks,
-        Err(broke) if matches!(broke.failure, pawl_core::operator::Failure::Memory(_)) => {
-            return failed(format!("over the same records again and again: {}", broke.text()));
-        }
-        // A trap or a time limit is told by other laws; here it only ends the look.
-        Err(broke) => return Verdict::not_shown(format!("the run ended early: {}", broke.text())),
+    let now = Instant::now();
+    let round = Round::new(kit);
+    let mut run = Run {
+        kit,
+        player,
+        enough: enough(kit, &round),
+        round,
+        until: now.checked_add(TIME_MAX).unwrap_or(now),
+        number: 0,
+        rows: 0,
+        marks: Vec::new(),
+        state_cost: kit.state_cost,
+        due: 0,
     };
-    judge(kit, &round, &mut player, (fresh, &marks))
-}
-
-fn judge(
-    kit: &Kit,
-    round: &Round,
-    player: &mut Player<'_>,
-    (fresh, marks): (usize, &[Mark]),
-) -> Verdict {
-    let [.., quarter, half, end] = marks else {
-        return Verdict::not_shown("the run was too short to say (it is slow)");
-    };
-    let early = half.memory.saturating_sub(quarter.memory);
-    let late = end.memory.saturating_sub(half.memory);
-    // Twice the rows and about twice the growth. A doubling buffer grows in steps, so that the
-    // step before is looked at only in so far that something grew.
-    let grows = late >= GROWTH_BYTES && early > 0 && late * 5 >= early * 6;
-    let sizes: Vec<String> = marks.iter().map(|mark| (mark.memory >> 10).to_string()).collect();
-    let said = format!(
-        "{} records in rounds, {} KiB of memory at each doubling, state {} KiB",
-        end.rows,
-        sizes.join(", "),
-        end.state >> 10
-    );
-    if !grows {
-        return Verdict::passed(said);
-    }
-    let state = end.state.saturating_sub(half.state);
-    let per_record = late / (end.rows - half.rows).max(1);
-    if state * 4 < late && fresh >= RUNTIME_BYTES {
-        return Verdict::not_shown(format!(
-            "memory grows, which may be a collector of garbage that has not begun: {said}"
-        ));
-    }
-    if state * 4 < late {
-        return failed(format!(
-            "memory grows by about {per_record} bytes per record, and the state does not: {said}"
-        ));
-    }
-    // What the state holds may be let go when time passes.
-    let items = round.jump(10 * YEAR);
-    let after = items.iter().try_for_each(|call| player.call(call));
-    let state_after = after.and_then(|()| player.full_snapshot());
-    let bytes = match state_after {
-        Ok(state) => state.iter().map(Vec::len).sum::<usize>(),
-        Err(broke) => return Verdict::not_shown(format!("the run ended early: {}", broke.text())),
-    };
-    if bytes * 2 < end.state || kit.is_law_over() {
-        let detail = format!("{said}; ten years later the state has {} KiB", bytes >> 10);
-        return Verdict::passed(detail);
-    }
-    failed(format!(
-        "the state grows by about {} bytes per record under the same keys and never shrinks: {said}",
-        state / (end.rows - half.rows).max(1)
-    ))
-}
-
-/// Rounds until there are enough rows, with a look at a 16th, an 8th, a quarter, a half, the end.
-fn run(kit: &Kit, round: &Round, player: &mut Player<'_>) -> Result<Vec<Mark>, Broke> {
-    let began = Instant::now();
-    let (mut rows, mut number, mut marks) = (0, 0, Vec::new());
-    let mut snapshots = 0;
-    let mut next = ROWS / 16;
-    while rows < ROWS {
-        for call in round.calls(number) {
-            player.call(&call)?;
-        }
-        // Snapshots are part of a long life; where they are dear they are rare.
-        snapshots += 1000;
-        if snapshots > 4 * kit.state_cost {
-            snapshots = 0;
-            let broke = |failure| Broke { during: "snapshot", failure, events: 0, asked: 0 };
-            player.instance.snapshot(false).map_err(broke)?;
-        }
-        // The trace is not looked at, and would be what grows.
-        player.trace.events.clear();
-        player.shorts.clear();
-        number += 1;
-        rows += round.rows;
-        let over = began.elapsed() > TIME_MAX || kit.is_law_over();
-        if rows >= next {
-            let memory = player.instance.memory_bytes();
-            let state = player.full_snapshot()?;
-            let state = state.iter().map(Vec::len).sum();
-            marks.push(Mark { rows, memory, state });
-            next = next.saturating_mul(2).min(ROWS).max(rows + 1);
-        }
-        if over {
-            break;
-        }
-    }
-    Ok(marks)
-}
-
-/// The history as a round that comes again and again, each time later.
-struct Round {
-    items: Vec<Item>,
-    rows: usize,
-    /// Milliseconds from one round to the next.
-    span: i64,
-}
-
-impl Round {
-    fn new(kit: &Kit) -> Self {
-        let items = kit.items.clone();
-        let time = |item: &Item| match item {
-            Item::Row(_, time) | Item::Tick(time) => Some(*time),
-            _ => None,
+    let mut rows = run.enough;
+    loop {
+        let in_time = match run.go_on_to(rows) {
+            Ok(in_time) => in_time,
+            Err(broke) => return run.ended(&broke),
         };
-        let first = items.iter().filter_map(time).min().unwrap_or(0);
-        let last = items.iter().filter_map(time).max().unwrap_or(0);
-        let rows = items.iter().filter(|item| matches!(item, Item::Row(..))).count();
-        Self { items, rows: rows.max(1), span: last.saturating_sub(first).saturating_add(1_000) }
-    }
-
-    fn calls(&self, number: usize) -> Vec<Call> {
-        self.at(self.span.saturating_mul(number as i64))
-    }
-
-    /// One more round, so much later than all others.
-    fn jump(&self, by: i64) -> Vec<Call> {
-        let others = self.span.saturating_mul((ROWS / self.rows) as i64 + 2);
-        self.at(others.saturating_add(by))
-    }
-
-    fn at(&self, later: i64) -> Vec<Call> {
-        let moved = |item: &Item| match item {
-            Item::Row(input, time) => Item::Row(*input, time.saturating_add(later)),
-            Item::Tick(time) => Item::Tick(time.saturating_add(later)),
-            other => *other,
-        };
-        calls(&self.items.iter().map(moved).collect::<Vec<_>>(), Cut::Every(64))
+        match (run.grows(), in_time) {
+            (true, true) => rows = rows.saturating_mul(2),
+            (true, false) => return run.still_grows(),
+            (false, true) => {
+                let notes = by_new_keys(kit, &run.round).into_iter().collect();
+                return Verdict::passed(run.said()).noting(notes);
+            }
+            (false, false) => {
+                let said = run.said();
+                return Verdict::not_shown(format!("it grew for long and then no more: {said}"));
+            }
+        }
     }
 }
 
-fn failed(what: String) -> Verdict {
-    Verdict::of(vec![Finding { what, steps: Vec::new(), records: Vec::new() }], "")
+/// Rows that are enough: rounds until there are so many, or so many bytes.
+fn enough(kit: &Kit, round: &Round) -> usize {
+    let value = |item: &Item| match item {
+        Item::Row(input, _) => kit.inputs.get(*input).and_then(|sample| sample.value.as_ref()),
+        _ => None,
+    };
+    let bytes: usize = kit.items.iter().filter_map(value).map(Vec::len).sum();
+    (BYTES / bytes.max(1)).max(16).saturating_mul(round.rows).min(ROWS)
+}
+
+impl Run<'_> {
+    /// Rounds until there are so many rows, with a look at each doubling; whether there was time.
+    fn go_on_to(&mut self, rows: usize) -> Result<bool, Broke> {
+        while self.rows < rows {
+            if rows > self.enough && Instant::now() >= self.until {
+                return Ok(false);
+            }
+            for call in self.round.calls(self.kit, self.number) {
+                self.player.call(&call)?;
+            }
+            // Snapshots are part of a long life; where they are dear they are rare.
+            self.due += 1_000;
+            if self.due > 4 * self.state_cost {
+                self.due = 0;
+                self.player.call(&Call::Other(Item::Snapshot(false)))?;
+            }
+            // The trace is not looked at, and would be what grows.
+            self.player.trace = Trace::default();
+            self.player.shorts.clear();
+            self.number += 1;
+            self.rows += self.round.rows;
+            let next =
+                self.marks.last().map_or(self.enough / 16, |mark| mark.rows.saturating_mul(2));
+            if self.rows >= next {
+                self.mark()?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn mark(&mut self) -> Result<(), Broke> {
+        let memory = self.player.instance.memory_bytes();
+        let state = self.player.full_snapshot()?;
+        self.state_cost = state.iter().map(|part| 1 + (part.len() >> 10)).sum::<usize>().max(1);
+        let state = state.iter().map(Vec::len).sum();
+        self.marks.push(Mark { rows: self.rows, memory, state });
+        Ok(())
+    }
+
+    /// Twice the rows and about twice the growth. A doubling buffer grows in steps, so that the
+    /// step before is looked at only in so far that something grew.
+    fn grows(&self) -> bool {
+        let [.., quarter, half, end] = self.marks.as_slice() else { return false };
+        let early = half.memory.saturating_sub(quarter.memory);
+        let late = end.memory.saturating_sub(half.memory);
+        late >= GROWTH_BYTES && early > 0 && late * 5 >= early * 6
+    }
+
+    fn said(&self) -> String {
+        let sizes: Vec<String> =
+            self.marks.iter().map(|mark| (mark.memory >> 10).to_string()).collect();
+        format!(
+            "{} records in rounds, {} KiB of memory at each doubling, state {} KiB",
+            self.rows,
+            sizes.join(", "),
+            self.marks.last().map_or(0, |mark| mark.state) >> 10
+        )
+    }
+
+    /// A limit that was hit is what this law is about. The rest is told by other laws.
+    fn ended(&self, broke: &Broke) -> Verdict {
+        // Parts were within their bounds before it grew.
+        let is_state = broke.during == "snapshot" && !self.marks.is_empty();
+        let is_limit = match broke.failure {
+            Failure::Memory(_) => true,
+            Failure::BadReturn(_) => is_state && !is_of_unchanged(broke),
+            _ => false,
+        };
+        let said = self.said();
+        if is_limit {
+            let what = format!(
+                "over the same records again and again, after {} of them: {} ({said})",
+                self.rows,
+                broke.text()
+            );
+            let finding = Finding { what, steps: Vec::new(), records: Vec::new() };
+            return Verdict::of(vec![finding], "");
+        }
+        if broke.is_over() {
+            return if self.grows() {
+                Verdict::not_shown(format!("it still grows, and the time is over: {said}"))
+            } else {
+                let enough = self.enough;
+                Verdict::not_shown(format!("there was no time for {enough} records: {said}"))
+            };
+        }
+        Verdict::not_shown(format!("the run ended early: {} ({said})", broke.text()))
+    }
+
+    /// It grew until time was over. What the state holds may be let go when time passes.
+    fn still_grows(&mut self) -> Verdict {
+        let said = self.said();
+        let later = self.round.calls_later(self.kit, self.number, 10 * YEAR);
+        let after = later.iter().try_for_each(|call| self.player.call(call));
+        let state = match after.and_then(|()| self.player.full_snapshot()) {
+            Ok(state) => state.iter().map(Vec::len).sum::<usize>(),
+            Err(broke) => return self.ended(&broke),
+        };
+        let [.., half, end] = self.marks.as_slice() else {
+            return Verdict::not_shown(format!("the run was too short to say: {said}"));
+        };
+        if end.state > 0 && state * 2 < end.state {
+            let kib = state >> 10;
+            return Verdict::passed(format!("{said}; ten years later the state has {kib} KiB"));
+        }
+        let rows = (end.rows - half.rows).max(1);
+        let per_record = end.memory.saturating_sub(half.memory) / rows;
+        Verdict::not_shown(format!(
+            "memory still grows, by about {per_record} bytes per record, and no limit was hit in \
+             the time there was: it leaks, or keeps very much; {said}"
+        ))
+    }
+}
+
+/// What becomes of the state when keys come that never come again, though their windows close. A
+/// plugin may keep all keys; its author should know.
+fn by_new_keys(kit: &Kit, round: &Round) -> Option<String> {
+    let bytes = |sample: &Sample| sample.value.as_ref().map_or(0, Vec::len);
+    let all: usize = kit.inputs.iter().map(bytes).sum();
+    if all.saturating_mul(KEY_ROUNDS) > KEY_BYTES_MAX {
+        return None;
+    }
+    let keyed = |number: usize| {
+        kit.inputs.iter().map(move |sample| {
+            let key =
+                sample.key.as_ref().map(|key| [key, format!("-{number}").as_bytes()].concat());
+            Sample { key, ..sample.clone() }
+        })
+    };
+    let many = kit.with_inputs((0..KEY_ROUNDS).flat_map(keyed).collect());
+    let mut player = Player::new(&many).ok()?;
+    let mut sizes = Vec::new();
+    for number in 0..KEY_ROUNDS {
+        let other = |item: Item| match item {
+            Item::Row(input, time) => Item::Row(input + number * kit.inputs.len(), time),
+            other => other,
+        };
+        let items: Vec<Item> = round.items(number).into_iter().map(other).collect();
+        player.play(&items, Cut::Every(64)).ok()?;
+        player.trace = Trace::default();
+        let state = player.full_snapshot().ok()?;
+        sizes.push(state.iter().map(Vec::len).sum::<usize>());
+    }
+    let (first, last) = (sizes.first().copied()?, sizes.last().copied()?);
+    let grows = last >= first.saturating_mul(4) && last - first >= 1_024;
+    grows.then(|| {
+        format!(
+            "the state keeps keys that do not come again: {first} bytes after one round, \
+             {last} after {KEY_ROUNDS} rounds with new keys each; bound it if keys never end"
+        )
+    })
 }

@@ -8,6 +8,7 @@ mod damage;
 mod memory;
 mod records;
 mod hostile;
+mod ids;
 mod second;
 mod state;
 mod time;
@@ -57,7 +58,7 @@ impl Verdict {
 /// Checks one law; whatever it rests on has not failed.
 pub(crate) fn check(kit: &Kit, law: Law) -> Checked {
     let Verdict { outcome, notes } = match law {
-        Law::Component => Verdict::passed("it has no imports, and loads"),
+        Law::Component => Verdict::passed(crate::run::LOADS),
         Law::Description => component::description(kit),
         Law::Wiring => component::wiring(kit),
         Law::ConfigurationNeverTraps => configuration::never_traps(kit),
@@ -84,6 +85,14 @@ pub(crate) fn check(kit: &Kit, law: Law) -> Checked {
         Law::LargeValues => hostile::large_values(kit),
         Law::MutatedRecords => hostile::mutated(kit),
         Law::Memory => memory::memory(kit),
+        Law::Ids => ids::ids(kit),
+    };
+    let outcome = match outcome {
+        Outcome::Passed(detail) if kit.watch.was_late() => Outcome::NotShown(format!(
+            "the time for one law was over before all was played (fewer records, --records-max, \
+             or more time, --time-max-s); seen until then: {detail}"
+        )),
+        outcome => outcome,
     };
     Checked { law, outcome, notes }
 }
@@ -95,9 +104,11 @@ pub(crate) struct Parting {
     pub only_order: bool,
 }
 
-/// Compares what came of a play with what should have. A play that broke parts, too.
+/// Compares what came of a play with what should have. A play that broke parts, too, but not one
+/// that there was no time for.
 pub(crate) fn parting(kit: &Kit, expected: &Trace, found: Result<Trace, Broke>) -> Option<Parting> {
     match found {
+        Err(broke) if broke.is_over() => None,
         Err(broke) => Some(Parting {
             what: format!("{} breaks there: {}", broke.during, broke.text()),
             only_causes: false,

@@ -26,7 +26,14 @@ pub(super) fn never_trap(kit: &Kit) -> Verdict {
         return Verdict::not_shown("no record got through: see what failed below");
     }
     let rejected = rows - accepted;
-    Verdict::of(findings, format!("{rows} records: {accepted} accepted, {rejected} rejected"))
+    let detail = format!("{rows} records: {accepted} accepted, {rejected} rejected");
+    match kit.survey.left_out {
+        left_out if left_out > 0 && findings.is_empty() => Verdict::not_shown(format!(
+            "there was no time for {left_out} more rows and ticks (fewer records, --records-max, \
+             or more time, --time-max-s); seen until then: {detail}"
+        )),
+        _ => Verdict::of(findings, detail),
+    }
 }
 
 /// CF-07.
@@ -78,18 +85,20 @@ pub(super) fn well_formed(kit: &Kit) -> Verdict {
     let mut findings = surveyed(kit, &is_it);
     let mut calls = kit.survey.trace.events.len();
     for (cut, items) in super::batches::plays(kit) {
+        if kit.watch.is_law_over() || !findings.is_empty() {
+            break;
+        }
         let fails = |items: &[Item]| matching(kit.play(items, cut).err(), &is_it);
-        if let Some(what) = fails(&items).filter(|_| findings.is_empty()) {
+        if let Some(what) = fails(&items) {
             findings.push(found(kit, &items, cut, what, &fails));
         }
-        calls += items.len() / 4;
     }
     if findings.is_empty() {
         let odd = kit.with_inputs(odd_records(kit));
-        calls += odd.inputs.len();
         let looked = super::hostile::each_alone(&odd, &is_it);
         findings.extend(looked.findings);
     }
+    calls += kit.watch.calls();
     if findings.is_empty() && calls == 0 {
         return Verdict::not_shown("no call returned: see what failed above");
     }
@@ -113,8 +122,11 @@ pub(super) fn more_ends(kit: &Kit) -> Verdict {
         return Verdict::not_shown("no record got through: see what failed above");
     }
     for cut in [Cut::Every(usize::MAX), Cut::Seeded(kit.seed)] {
+        if !findings.is_empty() {
+            break;
+        }
         let fails = |items: &[Item]| matching(kit.play(items, cut).err(), &is_it);
-        if let Some(what) = fails(&kit.items).filter(|_| findings.is_empty()) {
+        if let Some(what) = fails(&kit.items) {
             findings.push(found(kit, &kit.items, cut, what, &fails));
         }
     }

@@ -7,6 +7,7 @@ use crate::history::{Cut, Item, before_end, marked};
 use crate::kit::Kit;
 use crate::player::{Broke, Player};
 use crate::random::Random;
+use crate::rounds::Round;
 
 /// Seeded points at which a new instance takes over, one per play.
 const POINTS: usize = 10;
@@ -23,7 +24,12 @@ pub(super) fn snapshot(kit: &Kit) -> Verdict {
         at += 2 + random.below(items.len() / most.min(30) + 6);
     }
     let cut = Cut::Every(5);
-    for items in [&items, &full_only(&items)] {
+    let long =
+        long_plays(kit).into_iter().map(|(items, at)| marked(&items, at, Item::Snapshot(true)));
+    for items in [items.clone(), full_only(&items)].iter().chain(&long.collect::<Vec<_>>()) {
+        if kit.watch.is_law_over() {
+            break;
+        }
         let fails = |items: &[Item]| {
             // That a part is absent which cannot be is another law's.
             let broke = kit.play(items, cut).err();
@@ -45,6 +51,25 @@ pub(super) fn snapshot(kit: &Kit) -> Verdict {
         Err(_) => (0, 0),
     };
     Verdict::passed(format!("{count} snapshots; the last has {parts} parts of {bytes} bytes"))
+}
+
+/// Histories that are longer, each with a place in the midst of it: many records at once, and two
+/// rounds, of which the second begins when all windows of the first are closed.
+fn long_plays(kit: &Kit) -> Vec<(Vec<Item>, usize)> {
+    let large = super::batches::large(kit, super::batches::LARGE_ROWS);
+    let round = Round::new(kit);
+    let rounds = [round.items(0), round.items(1)].concat();
+    let mut random = Random::new(kit.seed, "long");
+    let mut midst = |items: &[Item]| items.len() / 2 + random.below(items.len() / 4);
+    let places = (midst(&large), midst(&rounds));
+    vec![(large, places.0), (rounds, places.1)]
+}
+
+/// Places right behind the first rows that are unusual: what a state makes of them is in it there.
+fn behind_unusual(kit: &Kit) -> Vec<usize> {
+    let all = kit.items.iter().enumerate();
+    let unusual = |item: &Item| matches!(item, Item::Row(input, _) if *input >= kit.samples);
+    all.filter(|(_, item)| unusual(item)).map(|(at, _)| at + 1).step_by(2).take(6).collect()
 }
 
 fn full_only(items: &[Item]) -> Vec<Item> {
@@ -79,17 +104,21 @@ pub(super) fn restore(kit: &Kit) -> Verdict {
         return Verdict::not_shown(why);
     }
     let cut = Cut::Every(4);
-    let points = points(kit, "restore", POINTS);
+    let mut points = points(kit, "restore", POINTS);
+    points.extend(behind_unusual(kit));
+    points.sort_unstable();
+    points.dedup();
     let mut plays: Vec<Vec<Item>> =
         points.iter().map(|at| marked(&kit.items, *at, Item::Restore)).collect();
     let many = points.iter().rev().fold(kit.items.clone(), |i, at| marked(&i, *at, Item::Restore));
     plays.push(many);
-    let mut no_state = None;
+    plays.extend(long_plays(kit).into_iter().map(|(items, at)| marked(&items, at, Item::Restore)));
+    let (mut no_state, mut restores) = (None, 0);
     for items in &plays {
-        if kit.is_law_over() {
+        if kit.watch.is_law_over() {
             break;
         }
-        let broke = kit.play(items, cut).err();
+        let broke = kit.play(items, cut).err().filter(|broke| !broke.is_over());
         if let Some(broke) = broke.filter(|broke| broke.during == "snapshot") {
             no_state = Some(broke.text());
             continue;
@@ -106,13 +135,12 @@ pub(super) fn restore(kit: &Kit) -> Verdict {
             let again = |items: &[Item]| fails(items).map(|what| format!("after a restore {what}"));
             return Verdict::of(vec![found(kit, items, cut, what, &again)], "");
         }
+        restores += items.iter().filter(|item| **item == Item::Restore).count();
     }
     if let Some(why) = no_state {
         return Verdict::not_shown(format!("there is no full snapshot to restore: {why}"));
     }
-    let emitted = kit.survey.trace.emitted();
-    let restores = points.len();
-    Verdict::passed(format!("{restores} places to go on from, {emitted} emissions the same"))
+    Verdict::passed(format!("{restores} restores, and all emissions the same"))
 }
 
 /// CF-17.
@@ -122,8 +150,17 @@ pub(super) fn equal_parts(kit: &Kit) -> Verdict {
     }
     let cut = Cut::Every(8);
     let (mut compared, mut bytes) = (0, 0);
-    for at in points(kit, "parts", 6) {
-        let items = kit.items.get(..at).unwrap_or_default();
+    let mut histories: Vec<Vec<Item>> = points(kit, "parts", 6)
+        .into_iter()
+        .map(|at| kit.items.get(..at).unwrap_or_default().to_vec())
+        .collect();
+    histories.extend(
+        long_plays(kit).into_iter().map(|(items, at)| items.get(..at).unwrap_or_default().to_vec()),
+    );
+    for items in &histories {
+        if kit.watch.is_law_over() {
+            break;
+        }
         let fails = |items: &[Item]| unequal(kit, items, cut);
         if let Some(what) = fails(items) {
             return Verdict::of(vec![found(kit, items, cut, what, &fails)], "");
@@ -155,8 +192,7 @@ fn unequal(kit: &Kit, items: &[Item], cut: Cut) -> Option<String> {
     let mut player = Player::new(kit).ok()?;
     player.play(items, cut).ok()?;
     let first = player.full_snapshot().ok()?;
-    let again = player.full_snapshot().ok()?;
-    if let Some(what) = parts_differ(&first, &again) {
+    if let Some(what) = parts_differ(&first, &player.full_snapshot().ok()?) {
         return Some(format!("two snapshots, one after the other: {what}"));
     }
     let mut given = Player::new(kit).ok()?;
@@ -166,8 +202,7 @@ fn unequal(kit: &Kit, items: &[Item], cut: Cut) -> Option<String> {
     if let Some(what) = parts.and_then(|parts| parts_differ(&first, &parts)) {
         return Some(format!("a snapshot of what changed, all of it, and one in full: {what}"));
     }
-    let second = state_after(kit, items, cut).ok()?;
-    if let Some(what) = parts_differ(&first, &second) {
+    if let Some(what) = parts_differ(&first, &state_after(kit, items, cut).ok()?) {
         return Some(format!("two instances after the same input: {what}"));
     }
     let mut restored = Player::new(kit).ok()?;

@@ -1,23 +1,25 @@
 //! Time: `advance` at odd places, and event times within the spans that the wiring declares.
 //!
-//! Where event times are made up, a plugin that takes the time from the payload cannot keep to
-//! them. It shows by not moving when they are moved; then what it emits is judged only if no time
-//! in the payload explains it.
+//! The host holds operators to those spans only from the edge on that makes the watermark. One in
+//! front of it, such as a parser, takes its times out of the payload; nothing here says where an
+//! operator will stand. It shows by times that stay when event times are moved: where such times
+//! lie outside, the law is not shown. A time that no payload could hold is never excused.
 
 use super::{Verdict, found};
 use crate::history::{Call, Cut, Item, before_end};
 use crate::kit::Kit;
 use crate::player::{Broke, Player};
+use crate::rounds;
 use crate::times;
 use crate::trace::{Emitted, Event, Trace};
 use pawl_core::operator::Failure;
 use pawl_core::record::Timestamp;
+use std::collections::BTreeSet;
 
 const DAY: i64 = 86_400_000;
 /// The end of the year 9999.
 const FAR: Timestamp = 253_402_300_799_000;
-/// By how much all times are moved: whole weeks, so that windows lie alike.
-const MOVED: i64 = 52 * 7 * DAY;
+const WEEK: i64 = 7 * DAY;
 
 /// CF-20.
 pub(super) fn advance(kit: &Kit) -> Verdict {
@@ -30,7 +32,7 @@ pub(super) fn advance(kit: &Kit) -> Verdict {
         .map(|(_, items)| items.clone());
     let (mut ticks, mut notes) = (0, Vec::new());
     for items in surveyed.into_iter().chain(odd_places(kit)) {
-        if kit.is_law_over() {
+        if kit.watch.is_law_over() {
             break;
         }
         ticks += items.iter().filter(|item| matches!(item, Item::Tick(_))).count();
@@ -158,55 +160,57 @@ fn within(kit: &Kit, breaks: &Breaks<'_>) -> Verdict {
     if let Some(why) = kit.nothing_seen() {
         return Verdict::not_shown(why);
     }
-    let moved = match kit.times_made {
-        true => kit.play(&moved(&kit.items), Cut::Every(1)).ok(),
-        false => None,
-    };
-    let all = all_times(kit);
-    let own = |at: usize, number: usize, emitted: &Emitted, event: &Event| {
-        let Some(moved) = &moved else { return false };
-        let twin = moved.events.get(at).and_then(|event| event.made.get(number));
-        twin.is_none_or(|twin| twin.time == emitted.time) && explained(kit, &all, emitted, event)
-    };
     let trace = &kit.survey.trace;
+    let emitted = trace.emitted();
+    if first_broken(trace, breaks, &|_| false).0.is_none() {
+        return Verdict::passed(format!("{emitted} emissions"));
+    }
+    let stay = times_that_stay(kit);
+    let own = |emitted: &Emitted| times::is_plausible(emitted.time) && stay.contains(&emitted.time);
     let (broken, own_times) = first_broken(trace, breaks, &own);
     if let Some((at, what)) = broken {
         let fails = |items: &[Item]| {
             let trace = kit.play(items, Cut::Every(1)).ok()?;
-            let all = all_times(kit);
-            let own = |_: usize, _: usize, emitted: &Emitted, event: &Event| {
-                kit.times_made && explained(kit, &all, emitted, event)
-            };
             first_broken(&trace, breaks, &own).0.map(|(_, what)| what)
         };
         let items = kit.items.get(..=at).unwrap_or(&kit.items);
         return Verdict::of(vec![found(kit, items, Cut::Every(1), what, &fails)], "");
     }
-    let emitted = trace.emitted();
-    match own_times {
-        0 => Verdict::passed(format!("{emitted} emissions")),
-        own if own * 2 > emitted => Verdict::not_shown(
-            "emissions bear times out of the payload, and event times are made up: say where \
-             they stand with --time-field",
-        ),
-        own => Verdict::passed(format!(
-            "{} emissions; {own} more bear times out of the payload, and event times are made up",
-            emitted - own
-        )),
-    }
+    let hint = match kit.times_made {
+        true => "; event times are made up, so say where they stand with --time-field",
+        false => "",
+    };
+    Verdict::not_shown(format!(
+        "it takes times out of the payload: {own_times} of {emitted} lie outside, and stay \
+         when event times are moved; before the edge that makes the watermark it may, behind it \
+         the host refuses that{hint}"
+    ))
+}
+
+/// The times of all that is emitted when the whole history is moved to where none of its times
+/// lies: by whole weeks, so that windows lie alike.
+fn times_that_stay(kit: &Kit) -> BTreeSet<Timestamp> {
+    let first = rounds::times(&kit.items).min().unwrap_or(0);
+    let last = rounds::times(&kit.items).max().unwrap_or(0);
+    let reach = i64::try_from(kit.wiring.delay.max(kit.wiring.ahead)).unwrap_or(i64::MAX);
+    let span = last.saturating_sub(first).saturating_add(reach);
+    let weeks = (span / WEEK).saturating_add(52);
+    let moved = rounds::moved(&kit.items, weeks.saturating_mul(WEEK));
+    let Ok(trace) = kit.play(&moved, Cut::Every(1)) else { return BTreeSet::new() };
+    trace.events.iter().flat_map(|event| &event.made).map(|emitted| emitted.time).collect()
 }
 
 /// The first event with an emission outside, and how many bear times of their own.
 fn first_broken(
     trace: &Trace,
     breaks: &Breaks<'_>,
-    own: &dyn Fn(usize, usize, &Emitted, &Event) -> bool,
+    own: &dyn Fn(&Emitted) -> bool,
 ) -> (Option<(usize, String)>, usize) {
     let (mut watermark, mut own_times) = (None, 0);
     for (at, event) in trace.events.iter().enumerate() {
-        for (number, emitted) in event.made.iter().enumerate() {
+        for emitted in &event.made {
             let Some(what) = breaks(emitted.time, event, watermark) else { continue };
-            if own(at, number, emitted, event) {
+            if own(emitted) {
                 own_times += 1;
                 continue;
             }
@@ -222,30 +226,4 @@ fn first_broken(
         }
     }
     (None, own_times)
-}
-
-fn moved(items: &[Item]) -> Vec<Item> {
-    let moved = |item: &Item| match item {
-        Item::Row(input, time) => Item::Row(*input, time.saturating_add(MOVED)),
-        Item::Tick(time) => Item::Tick(time.saturating_add(MOVED)),
-        other => *other,
-    };
-    items.iter().map(moved).collect()
-}
-
-/// The times that each input's value may hold.
-fn all_times(kit: &Kit) -> Vec<Vec<Timestamp>> {
-    let held = |value: &Option<Vec<u8>>| value.as_deref().map(times::held).unwrap_or_default();
-    kit.inputs.iter().map(|input| held(&input.value)).collect()
-}
-
-/// Whether a time in the payload of the cause (of any record, for a tick) can be that of the
-/// emission, or the emission's value holds it.
-fn explained(kit: &Kit, all: &[Vec<Timestamp>], emitted: &Emitted, event: &Event) -> bool {
-    let reach = kit.wiring.delay.max(kit.wiring.ahead);
-    let near = |time: &Timestamp| time.abs_diff(emitted.time) <= reach.max(1);
-    match event.input {
-        Some(input) => all.get(input).is_some_and(|times| times.iter().any(near)),
-        None => all.iter().flatten().any(near),
-    }
 }

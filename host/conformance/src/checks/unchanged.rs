@@ -3,10 +3,11 @@
 
 use super::state::{is_of_unchanged, parts_differ, points};
 use super::{Verdict, found};
-use crate::history::{Call, Cut, Item, calls, marked};
+use crate::history::{Call, Cut, Item, marked};
 use crate::kit::Kit;
 use crate::player::{Broke, Player};
 use crate::random::Random;
+use crate::rounds::Round;
 
 const CUT: Cut = Cut::Every(4);
 
@@ -24,7 +25,7 @@ pub(super) fn unchanged(kit: &Kit) -> Verdict {
     }
     let mut seen = Seen::default();
     for items in plays(kit) {
-        if kit.is_law_over() {
+        if kit.watch.is_law_over() {
             break;
         }
         let fails = |items: &[Item]| stale(kit, items, &mut Seen::default());
@@ -81,6 +82,14 @@ fn plays(kit: &Kit) -> Vec<Vec<Item>> {
         }
     }
     plays.push(both);
+    // Many records between two snapshots, and all of it again when windows were closed.
+    let (round, mut long) = (Round::new(kit), Vec::new());
+    let large = super::batches::large(kit, super::batches::LARGE_ROWS);
+    for items in [large, round.items(1), round.items(2)] {
+        long.extend(items);
+        long.extend([Item::Snapshot(false), Item::Snapshot(true)]);
+    }
+    plays.push(long);
     plays
 }
 
@@ -126,17 +135,21 @@ impl Held {
     }
 }
 
-/// Plays items, holds what a host would hold, and says what is old in it.
+/// Plays items, holds what a host would hold, and says what is old in it. Only a snapshot in full
+/// right behind one that told changes is compared: what came in between would be no fault.
 fn stale(kit: &Kit, items: &[Item], seen: &mut Seen) -> Option<String> {
     let mut player = Player::new(kit).ok()?;
-    let mut held = Held::default();
-    for call in calls(items, CUT) {
+    let (mut held, mut just_told) = (Held::default(), false);
+    for call in kit.calls(items, CUT) {
+        let was_just_told = std::mem::replace(&mut just_told, false);
         let result = match call {
-            Call::Other(Item::Snapshot(false)) => held.take(&mut player, seen),
+            Call::Other(Item::Snapshot(false)) => {
+                just_told = true;
+                held.take(&mut player, seen)
+            }
             Call::Other(Item::Snapshot(true)) => match player.full_snapshot() {
                 Ok(full) => {
-                    // Where nothing goes before it, it only gives the host its parts.
-                    let old = held.old(&full).filter(|_| !held.parts.is_empty());
+                    let old = held.old(&full).filter(|_| was_just_told);
                     if old.is_some() {
                         return old;
                     }

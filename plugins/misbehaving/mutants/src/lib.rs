@@ -92,15 +92,24 @@ impl Guest for Mutants {
     }
 
     fn process(input: Batch) -> Outcome {
-        with(|state| records::process(state, input))
+        with(|state| {
+            state.read_what_was_put_off();
+            records::process(state, input)
+        })
     }
 
     fn advance(watermark: Timestamp) -> Outcome {
-        with(|state| records::advance(state, watermark))
+        with(|state| {
+            state.read_what_was_put_off();
+            records::advance(state, watermark)
+        })
     }
 
     fn snapshot(part: u32, full: bool) -> StatePart {
-        with(|state| state.snapshot(part, full))
+        with(|state| {
+            state.read_what_was_put_off();
+            state.snapshot(part, full)
+        })
     }
 
     fn restore(_: u32, data: Vec<u8>, more: bool) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! The names of all mistakes. A name that stands here is played by a test, which reads this list.
 
 /// All of them, sorted.
-pub const NAMES: [&str; 55] = [
+pub const NAMES: [&str; 59] = [
     "absent-before-given",
     "address-told",
     "advance-emits-beyond-the-watermark",
@@ -26,15 +26,18 @@ pub const NAMES: [&str; 55] = [
     "empty-value-traps",
     "ends-of-characters",
     "hash-order",
+    "ids-constant",
     "kind-of-many-words",
     "large-value-traps",
     "leaks",
     "more-without-end",
+    "null-key-forgotten",
     "null-key-traps",
     "output-named-twice",
     "output-unknown",
     "part-numbers-move",
     "parts-in-hash-order",
+    "period-forgotten",
     "rejections-backwards",
     "removal-unnoticed",
     "repeats-within-a-batch-dropped",
@@ -52,6 +55,7 @@ pub const NAMES: [&str; 55] = [
     "snapshot-without-end",
     "snapshots-numbered",
     "stamped-ahead",
+    "state-read-later",
     "taken-too-few",
     "taken-too-many",
     "times-too-few",

@@ -2,7 +2,7 @@
 //! where its author would have made it.
 
 use crate::made::{Made, One, row};
-use crate::state::State;
+use crate::state::{NULL_KEY, State};
 use crate::{Batch, Outcome, Rejection, Verdict};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -34,9 +34,13 @@ pub fn process(state: &mut State, input: Batch) -> Outcome {
         if state.is("repeats-within-a-batch-dropped") && !in_batch.insert(value) {
             continue;
         }
+        let window_key = match key {
+            None if state.is("null-key-forgotten") => NULL_KEY,
+            key => key.unwrap_or_default(),
+        };
         let key = key.unwrap_or_default();
         let count = state.count(key);
-        state.window(key, input.event_times[at]);
+        state.window(window_key, input.event_times[at]);
         keep_too_much(state, value);
         let text = format!(r#"{{"name":{:?},"count":{count}}}"#, read.name);
         let text = say_more(state, text, &read, rows);
@@ -100,7 +104,9 @@ fn read(state: &State, value: Option<&[u8]>) -> Result<Read, String> {
 /// What grows without a bound.
 fn keep_too_much(state: &mut State, value: Option<&[u8]>) {
     if state.is("leaks") {
-        state.leaked.push(value.unwrap_or_default().to_vec());
+        let mut copy = vec![1; 4_096];
+        copy.extend_from_slice(value.unwrap_or_default());
+        state.leaked.push(copy);
     }
 }
 
@@ -117,6 +123,14 @@ fn say_more(state: &mut State, text: String, read: &Read, rows: usize) -> String
         "counter-forgotten" => {
             state.forgotten += 1;
             format!("{text} as number {}", state.forgotten)
+        }
+        // Every so often something is said that nobody expects.
+        "period-forgotten" => {
+            state.forgotten += 1;
+            match state.forgotten % 256 {
+                0 => format!("{text} and another 256"),
+                _ => text,
+            }
         }
         _ => text,
     }
@@ -220,10 +234,14 @@ pub fn advance(state: &mut State, watermark: i64) -> Outcome {
     state.records_since_tick = 0;
     let due = state.due(watermark);
     let mut made = Made::default();
+    let ids_constant = state.is("ids-constant");
     let emit = |made: &mut Made, key: &[u8], start: i64, count: u64, time: i64| {
         let value = format!(r#"{{"start":{start},"count":{count}}}"#);
-        let id = format!("{}|{start}", String::from_utf8_lossy(key));
-        let (key, id) = (Some(key), Some(id.as_str()));
+        let id = match ids_constant {
+            true => "window".to_owned(),
+            false => format!("{}|{start}", String::from_utf8_lossy(key)),
+        };
+        let (key, id) = (Some(key).filter(|key| *key != NULL_KEY), Some(id.as_str()));
         made.push(&One { output: 1, key, value: &value, time, id, trace: None }, None);
     };
     if state.is("hash-order") {

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Buckets of keys; the windows are the part behind them.
 const BUCKETS: usize = 4;
 
+/// How the mistake that knows null keys calls them.
+pub const NULL_KEY: &[u8] = b"\0null";
+
 /// All that an instance holds.
 #[derive(Default)]
 pub struct State {
@@ -22,8 +25,9 @@ pub struct State {
     windows: Windows,
     /// Which parts changed since they were given last; all are new at first.
     unchanged: [bool; BUCKETS + 1],
-    /// Parts taken up so far.
+    /// Parts taken up so far, and parts that were only laid aside.
     taken: usize,
+    put_off: Vec<Vec<u8>>,
     /// What does not belong into the state of an honest one.
     pub calls: u64,
     pub forgotten: u64,
@@ -89,7 +93,8 @@ impl State {
         if self.is("windows-never-dropped") {
             // Closed, and kept for a look back that nobody takes.
             for ((start, key), count) in &due {
-                self.counts[0].insert([key.as_slice(), &start.to_le_bytes()].concat(), *count);
+                let kept = [key.as_slice(), &start.to_le_bytes(), &[0; 100]].concat();
+                self.counts[0].insert(kept, *count);
             }
             self.unchanged[0] = false;
         }
@@ -145,7 +150,9 @@ impl State {
         };
         let mut data = vec![part as u8];
         data.extend((entries.len() as u32).to_le_bytes());
+        let nulls_are_lost = self.is("null-key-forgotten");
         let mut write = |key: &[u8], start: i64, count: u64| {
+            let key = if nulls_are_lost && key == NULL_KEY { b"" } else { key };
             data.extend((key.len() as u32).to_le_bytes());
             data.extend(key);
             data.extend(start.to_le_bytes());
@@ -166,7 +173,18 @@ impl State {
         data
     }
 
+    /// Reads the parts that were laid aside when they came.
+    pub fn read_what_was_put_off(&mut self) {
+        for part in std::mem::take(&mut self.put_off) {
+            self.restore_trusting(&part);
+        }
+    }
+
     pub fn restore(&mut self, data: &[u8], more: bool) -> Result<(), String> {
+        if self.is("state-read-later") {
+            self.put_off.push(data.to_vec());
+            return Ok(());
+        }
         if self.is("restore-traps-cut-short") {
             self.restore_trusting(data);
             return Ok(());

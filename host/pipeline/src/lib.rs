@@ -17,6 +17,7 @@ mod mistake;
 mod outside;
 mod overrides;
 mod pipeline;
+mod own;
 mod read;
 mod read_outside;
 mod read_stage;
@@ -41,6 +42,7 @@ pub use pipeline::{
     AtMax, Breaker, Checkpoint, Commit, DeadLetters, KeySource, Late, Limits, Operator, Pipeline,
     RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,
 };
+pub use own::OwnTopic;
 pub use read::{PARTITIONS_MAX, TOPIC_NAME, is_topic_name};
 
 use mistake::Report;

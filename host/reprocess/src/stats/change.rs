@@ -108,11 +108,13 @@ pub(super) fn find(
     let (new, old) = sum(&parts);
     (change.new, change.old) = (new as u64, old as u64);
     change.times = times(new, old, change.minutes);
-    // Without a time before there is nothing to compare with.
-    if new == 0.0 || old == 0.0 {
+    if new == 0.0 {
         return change;
     }
-    change.growths = growths(dimensions, &parts, &change);
+    // Without any before, nothing has grown; what the new ones share is still worth knowing.
+    if old > 0.0 {
+        change.growths = growths(dimensions, &parts, &change);
+    }
     let all_old = shares(dimensions.len(), &parts, |part| part.old);
     let mut used = vec![false; dimensions.len()];
     let mut chosen: Vec<(usize, u32)> = Vec::new();

@@ -38,11 +38,11 @@ pub use outside::{
     AtRetriesMax, ColumnSource, FileFormat, FileSink, FileSource, HttpMode, HttpSink, HttpSource,
     LineFormat, Secret, Sink, SinkKind, Source, SourceKind, SqlSink,
 };
+pub use own::OwnTopic;
 pub use pipeline::{
     AtMax, Breaker, Checkpoint, Commit, DeadLetters, KeySource, Late, Limits, Operator, Pipeline,
     RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,
 };
-pub use own::OwnTopic;
 pub use read::{PARTITIONS_MAX, TOPIC_NAME, is_topic_name};
 
 use mistake::Report;

@@ -120,7 +120,18 @@ mod tests {
         assert_eq!(time_of("1970-01-02", now), Ok(DAY_MS));
         assert_eq!(time_of("1970-01-01T00:00:01Z", now), Ok(1000));
         assert_eq!(time_of("1764000000000", now), Ok(now));
-        for wrong in ["2026", "20261124", "1500", "yesterday", "-2", "-2w", "2h", "", "1970-01-32", "-9999999999999999h"] {
+        for wrong in [
+            "2026",
+            "20261124",
+            "1500",
+            "yesterday",
+            "-2",
+            "-2w",
+            "2h",
+            "",
+            "1970-01-32",
+            "-9999999999999999h",
+        ] {
             assert!(time_of(wrong, now).is_err(), "{wrong}");
         }
     }

@@ -367,7 +367,9 @@ impl Transport for Memory {
         let mut dropped = Dropped::default();
         for _ in 0..DROP_BATCHES_MAX {
             // The newest batch stays, however large.
-            if within(retained(logs), max) || logs.iter().map(|log| log.batches.len()).sum::<usize>() <= 1 {
+            if within(retained(logs), max)
+                || logs.iter().map(|log| log.batches.len()).sum::<usize>() <= 1
+            {
                 return Ok(dropped);
             }
             let age = |log: &&mut Log| log.batches.front().map_or(u64::MAX, |one| one.number);

@@ -232,7 +232,10 @@ fn a_listing_takes_the_same_filters_and_one_letter_is_shown_only_where_it_is_pla
     assert_eq!(listed.lines().count(), 20);
     let id = drafts[17].id();
     let shown = json(&dlq(&["show", &id, "--json"]).success());
-    assert_eq!((&shown["topic"], &shown["value"]), (&"t.dlq".into(), &drafts[17].payload.clone().into()));
+    assert_eq!(
+        (&shown["topic"], &shown["value"]),
+        (&"t.dlq".into(), &drafts[17].payload.clone().into())
+    );
     assert_eq!(shown["headers"]["pawl-id"], id);
     // Two of a thousand begin alike.
     let more: Vec<Draft> = (1000..3000).map(Draft::new).collect();

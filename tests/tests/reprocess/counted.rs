@@ -199,7 +199,8 @@ fn headers_that_nobody_can_mean_are_counted_and_stop_nothing() {
     drafts[2].failed_ms = i64::MAX;
     drafts[3].replays = u32::MAX;
     folder.write_letters(&drafts);
-    for arguments in [&["--json"][..], &[], &["--bucket", "7d"], &["--until", "9223372036854775807"]]
+    for arguments in
+        [&["--json"][..], &[], &["--bucket", "7d"], &["--until", "9223372036854775807"]]
     {
         let arguments = [&["dlq", "stats", "-p", "p.toml"], arguments].concat();
         folder.pawl(&arguments, b"").success();

@@ -91,9 +91,8 @@ fn a_letter_that_the_window_surely_remembers_is_sent_and_is_a_copy() {
 fn without_a_checkpoint_on_this_machine_nobody_knows_what_is_remembered() {
     let folder = Folder::new("no-checkpoint", PIPELINE);
     let at = |seconds: i64| input::START_MS + seconds * 1000;
-    let lines: Vec<String> = (0..=100)
-        .map(|second| input::observation(&format!("o{second}"), 1, at(second)))
-        .collect();
+    let lines: Vec<String> =
+        (0..=100).map(|second| input::observation(&format!("o{second}"), 1, at(second))).collect();
     folder.produce("times", &input::joined(&lines));
     folder.run(&["--until-idle"]).success();
     let mut draft = Draft::new(0);

@@ -138,7 +138,8 @@ fn send(pipeline: &Pipeline, options: &Options, how: &How, clock: &SystemClock) 
     let Some(transport) = open_to_read(pipeline)? else { return nothing(options, how) };
     let mut total = None;
     if terminal::stderr_is_watched() {
-        let planned = pawl_reprocess::plan(&transport, pipeline, options, None).map_err(explained)?;
+        let planned =
+            pawl_reprocess::plan(&transport, pipeline, options, None).map_err(explained)?;
         if !how.yes && std::io::stdin().is_terminal() && planned.to_send > ASK_ABOVE {
             ask(options, &planned)?;
         }

@@ -30,7 +30,7 @@ pub fn show(arguments: &ShowArguments) -> Result<()> {
     let missing = || usage(format!("there is no dead letter {}", shown(which)));
     let Some((transport, _)) = topic(pipeline)? else { return Err(missing()) };
     let topic = pipeline.dead_letters.topic.as_str();
-    let open = || Ok::<_, anyhow::Error>(Scan::open(&transport, topic)?.ok_or_else(missing)?);
+    let open = || Scan::open(&transport, topic)?.ok_or_else(missing);
     let (partition, offset) = match wanted {
         Which::Place(partition, offset) => (partition, offset),
         Which::Id(id) => place_of(&open()?, id)?.ok_or_else(missing)?,

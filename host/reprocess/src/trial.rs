@@ -42,7 +42,7 @@ pub struct Trials<'a> {
 }
 
 impl<'a> Trials<'a> {
-    /// Makes the operators ready to try `max` records, for `TIME_MAX` at most. `told` hears of each.
+    /// Makes the operators ready to try `max` records within `TIME_MAX`. `told` hears of each one.
     pub fn new(pipeline: &'a Pipeline, max: u64, told: impl FnMut() + 'a) -> Result<Self, Error> {
         let trial = Trial::new(pipeline)?;
         Ok(Self {

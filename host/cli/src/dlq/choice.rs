@@ -34,7 +34,7 @@ pub struct Choice {
     /// rejected, trap, timeout, memory, host-crash, retries-exhausted, sink-rejected, ...
     #[arg(long, value_name = "WORD")]
     disposition: Vec<String>,
-    /// Failed at or after this time: RFC 3339, a day, milliseconds since 1970, or how long ago (-2h)
+    /// Failed at or after: RFC 3339, a day, milliseconds since 1970, or how long ago (-2h)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Failed before this time

@@ -5,6 +5,9 @@ use pawl_core::identity::{hash, hex_text, text_of_time};
 use pawl_core::record::{LogBatch, NO_TIME, PRIORITY_DEFAULT, Record, Records, Timestamp};
 use pawl_transport::Transport;
 
+/// A digest as components have.
+const COMPONENT: &str = "d884a1bfb25a5f7acfb89095c124c64ad54fbcf5d0cff23b6a396f6daac027d1";
+
 /// One dead letter. What is not said here is as the host writes it for a refused record.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -14,6 +17,14 @@ pub struct Draft {
     pub stage: String,
     /// `pawl-operator` and `pawl-entry`; no entry where it is empty.
     pub operator: String,
+    /// `pawl-operator-version`.
+    pub operator_version: String,
+    /// `pawl-component`.
+    pub component: String,
+    /// `pawl-schema-version`.
+    pub schema_version: String,
+    /// `pawl-class`.
+    pub class: String,
     /// `pawl-error-kind`.
     pub kind: String,
     /// `pawl-disposition`.
@@ -39,6 +50,10 @@ impl Draft {
             number,
             stage: "pass".to_owned(),
             operator: "pass".to_owned(),
+            operator_version: "0.1.0".to_owned(),
+            component: COMPONENT.to_owned(),
+            schema_version: "1".to_owned(),
+            class: "permanent".to_owned(),
             kind: "bad-json".to_owned(),
             disposition: "rejected".to_owned(),
             failed_ms: 1_795_000_000_000 + number as i64,
@@ -62,7 +77,6 @@ impl Draft {
         let (failed, event) = (text(self.failed_ms), text(self.event_time));
         let numbers = [u64::from(self.origin.1), self.origin.2, u64::from(self.replays)];
         let numbers = numbers.map(|number| number.to_string());
-        let digest = "d884a1bfb25a5f7acfb89095c124c64ad54fbcf5d0cff23b6a396f6daac027d1";
         let mut headers: Vec<(&str, &[u8])> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let metadata = [
@@ -74,10 +88,10 @@ impl Draft {
             ("pawl-stage", &self.stage),
             ("pawl-operator", &self.operator),
             ("pawl-entry", &self.operator),
-            ("pawl-operator-version", "0.1.0"),
-            ("pawl-component", digest),
+            ("pawl-operator-version", &self.operator_version),
+            ("pawl-component", &self.component),
             ("pawl-abi", "pawl:operator@0.1.0"),
-            ("pawl-class", "permanent"),
+            ("pawl-class", &self.class),
             ("pawl-disposition", &self.disposition),
             ("pawl-error-kind", &self.kind),
             ("pawl-error-message", "expected value at line 1 column 1"),
@@ -90,7 +104,7 @@ impl Draft {
             ("pawl-event-time", &event),
             ("pawl-record-id", &id),
             ("pawl-item-id", &id),
-            ("pawl-schema-version", "1"),
+            ("pawl-schema-version", &self.schema_version),
             ("pawl-epoch", "1"),
         ];
         let metadata = metadata.iter().filter(|(_, value)| !value.is_empty());

@@ -2,7 +2,6 @@
 //! removes nothing; a payload is shown byte for byte or not at all.
 
 mod choice;
-mod letter;
 mod ls;
 pub mod replay;
 mod review;
@@ -11,19 +10,20 @@ mod stats;
 
 use crate::data;
 use crate::file::FileOption;
-use crate::out::note;
-use crate::rows::{Cursor, Row, rows};
+use crate::out::{note, shown_bytes};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use letter::Letter;
 use pawl_pipeline::Pipeline;
+use pawl_reprocess::Letter;
 use pawl_transport::Embedded;
-use std::ops::ControlFlow;
+
+/// Characters of a field in a listing.
+const FIELD_CHARACTERS_MAX: usize = 200;
 
 /// Dead letters: records that could not be processed. See why, count them, send them back
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Ls(LsArguments),
+    Ls(Box<LsArguments>),
     Show(ShowArguments),
     Stats(Box<stats::Arguments>),
     Review(review::Arguments),
@@ -35,6 +35,8 @@ pub enum Command {
 pub struct LsArguments {
     #[command(flatten)]
     file: FileOption,
+    #[command(flatten)]
+    choice: choice::Choice,
     /// All metadata, one JSON object per dead letter
     #[arg(long)]
     json: bool,
@@ -51,15 +53,16 @@ pub struct ShowArguments {
     /// Nothing but the payload, without a newline behind it
     #[arg(long)]
     payload: bool,
+    /// The whole record as one JSON object, as `pawl consume --json` prints it
+    #[arg(long, conflicts_with = "payload")]
+    json: bool,
 }
 
 /// Runs the command.
 pub fn dlq(command: &Command) -> Result<()> {
     match command {
-        Command::Ls(arguments) => ls::ls(&arguments.file.load()?, arguments.json),
-        Command::Show(arguments) => {
-            show::show(&arguments.file.load()?, &arguments.which, arguments.payload)
-        }
+        Command::Ls(arguments) => ls::ls(arguments),
+        Command::Show(arguments) => show::show(arguments),
         Command::Stats(arguments) => stats::stats(arguments),
         Command::Review(arguments) => review::review(arguments),
         Command::Replay(arguments) => replay::replay(arguments),
@@ -75,22 +78,10 @@ fn topic(pipeline: &Pipeline) -> Result<Option<(Embedded, u32)>> {
     Ok(found)
 }
 
-/// Hands out dead letters in order, from the cursor on, until `each` breaks.
-fn each_letter<B>(
-    cursor: &mut Cursor<'_>,
-    mut each: impl FnMut(Letter<'_>) -> Result<ControlFlow<B>>,
-) -> Result<Option<B>> {
-    loop {
-        let (from, batches) = cursor.read()?;
-        if batches.is_empty() {
-            return Ok(None);
-        }
-        for (offset, row) in batches.iter().flat_map(|batch| rows(batch, from)) {
-            let Row::Data(records, row) = row else { continue };
-            let letter = Letter { partition: cursor.partition(), offset, records, row };
-            if let ControlFlow::Break(value) = each(letter)? {
-                return Ok(Some(value));
-            }
-        }
+/// A header for a line of a listing; `-` if it is absent or empty.
+fn field(letter: &Letter<'_>, name: &str) -> String {
+    match letter.header(name) {
+        None | Some(b"") => "-".to_owned(),
+        Some(bytes) => shown_bytes(bytes, FIELD_CHARACTERS_MAX),
     }
 }

@@ -82,14 +82,13 @@ pub fn produce(arguments: &Arguments) -> Result<()> {
 
 /// Refuses what the pipeline does not declare, and what only its tasks may write.
 fn check_topic(pipeline: &Pipeline, topic: &str) -> Result<()> {
+    if let Some(own) = pipeline.own_topic(topic) {
+        let own = own.words();
+        return Err(usage(format!("{topic} is a topic of the host ({own}): only tasks write it")));
+    }
     if !pipeline.topics.contains_key(topic) {
         let known: Vec<&str> = pipeline.topics.keys().map(String::as_str).collect();
         return Err(data::unknown_topic(topic, &known));
-    }
-    if topic == pipeline.dead_letters.topic {
-        return Err(usage(format!(
-            "{topic} is the topic of the dead letters: only tasks write it"
-        )));
     }
     if let Some(stage) = pipeline.writers(topic).first() {
         note(&format!("stage {} writes {topic}, too; records stand between its own", stage.name));

@@ -60,11 +60,18 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
-    /// The line is taken away, whatever became of the command.
-    fn drop(&mut self) {
+impl Progress {
+    /// The line is taken away.
+    pub fn end(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Drop for Progress {
+    /// The line is taken away, whatever became of the command.
+    fn drop(&mut self) {
+        self.end();
     }
 }

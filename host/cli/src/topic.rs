@@ -67,7 +67,9 @@ pub struct DescribeArguments {
 ///
 /// A reader needs all rows from the oldest of its checkpoints on, local and remote ones, and all
 /// rows while it has fewer checkpoints than are kept of it. Whole batches go, so that a few more
-/// rows may stay. A topic's `retention_ms` does not bind this command.
+/// rows may stay. A topic's `retention_ms` does not bind this command. Places of sources, and what
+/// the host notes about dead letters, never go; dead letters only as `--sent-back` or
+/// `--dead-letters` say.
 #[derive(Debug, Args)]
 pub struct TrimArguments {
     #[command(flatten)]
@@ -79,11 +81,19 @@ pub struct TrimArguments {
     #[arg(long, value_name = "N")]
     partition: Option<u32>,
     /// Rows below this offset; goes with `--partition` where the topic has more than one
-    #[arg(long, value_name = "OFFSET", required_unless_present = "unneeded")]
+    #[arg(
+        long, value_name = "OFFSET", required_unless_present_any = ["unneeded", "sent_back"]
+    )]
     below: Option<u64>,
     /// All rows that no reader needs
     #[arg(long, conflicts_with = "below")]
     unneeded: bool,
+    /// Of the dead letters: the oldest, as long as each was sent back and taken in
+    #[arg(long, conflicts_with_all = ["below", "unneeded", "dead_letters"])]
+    sent_back: bool,
+    /// Dead letters are meant, also those that were never sent back: they are lost
+    #[arg(long)]
+    dead_letters: bool,
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,

@@ -17,6 +17,7 @@ mod mistake;
 mod outside;
 mod overrides;
 mod pipeline;
+mod own;
 mod read;
 mod read_outside;
 mod read_stage;
@@ -40,6 +41,7 @@ pub use outside::{
     AtRetriesMax, ColumnSource, FileFormat, FileSink, FileSource, HttpMode, HttpSink, HttpSource,
     LineFormat, Secret, Sink, SinkKind, Source, SourceKind, SqlSink,
 };
+pub use own::OwnTopic;
 pub use pipeline::{
     AtMax, Breaker, Checkpoint, Commit, DeadLetters, KeySource, Late, Limits, Operator, Pipeline,
     RecoveryMode, Remote, Stage, Supervisor, Topic, Transport,

@@ -5,6 +5,7 @@
 
 use crate::fields::{Fields, describe, quote};
 use crate::mistake::Report;
+use crate::own::{self, OwnTopic};
 use crate::pipeline::{
     AtMax, Checkpoint, Commit, DeadLetters, KeySource, Pipeline, Supervisor, Topic, Transport,
 };
@@ -95,6 +96,13 @@ fn own_topics(
     topics: &mut BTreeMap<String, Topic>,
     report: &Report,
 ) {
+    let declared: BTreeSet<String> = topics.keys().cloned().collect();
+    for topic in &declared {
+        if let Some(own) = own::reserved(name, topic) {
+            let what = format!("is a topic of the host ({}); should be another name", own.words());
+            report.mistake(crate::fields::join("topics", topic), what);
+        }
+    }
     // A dead letter lies in the partition with its root's number, so there are as many of them.
     let partitions = |topic: &String| topics.get(topic).map(|topic: &Topic| topic.partitions);
     let most = stages.iter().filter_map(|stage| partitions(&stage.input)).max();
@@ -104,10 +112,13 @@ fn own_topics(
         retention_ms: 0,
     });
 
+    let mut taken = own::reserved(name, &dead_letters.topic);
     // What is sent back lies in the partition with its root's number, too.
-    let declared: BTreeSet<String> = topics.keys().cloned().collect();
     for stage in stages {
         stage.replay = format!("{name}.{}.replay", stage.name);
+        if stage.replay == dead_letters.topic {
+            taken = Some(OwnTopic::SentBack);
+        }
         let partitions = topics.get(&stage.input).map_or(1, |input| input.partitions);
         let replay = Topic { partitions, key: None, retention_ms: 0 };
         topics.insert(stage.replay.clone(), replay);
@@ -115,6 +126,11 @@ fn own_topics(
             let what = "is the topic in which dead letters are sent back; should not be declared";
             report.mistake(crate::fields::join("topics", &stage.replay), what);
         }
+    }
+    if let Some(own) = taken {
+        let topic = quote(&dead_letters.topic);
+        let what = format!("is {topic}, a topic of the host ({}); should be another", own.words());
+        report.mistake("dead_letters.topic", what);
     }
 }
 

@@ -15,6 +15,11 @@ pub enum Error {
         /// Dead letters that this run sent before.
         sent: u64,
     },
+    /// The ledger knows no such run.
+    UnknownRun {
+        /// Which.
+        run: String,
+    },
     /// A row of the ledger, or of the reviews, is not what is written there.
     Damaged {
         /// The topic.
@@ -37,6 +42,11 @@ impl fmt::Display for Error {
                 f,
                 "another replay of this pipeline has taken over; this one sent {sent} dead letters \
                  before, and they are in the ledger: let the other one end, then run this again"
+            ),
+            Error::UnknownRun { run } => write!(
+                f,
+                "no dead letter that is still kept was sent by run {run}: look at the id that the \
+                 run was told by, or leave it out, which begins a new one"
             ),
             Error::Damaged { topic, offset, what } => {
                 write!(f, "row {offset} of {topic} cannot be read: {what}")

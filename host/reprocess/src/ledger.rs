@@ -8,8 +8,8 @@
 //!  "partition":3,"offset":17}
 //! ```
 //!
-//! `partition` and `offset` say where the dead letter lay. Rows whose dead letters are no longer
-//! kept are let go, so the ledger is bounded as the dead letters are.
+//! `partition` and `offset` say where the dead letter lay, or its first copy. Rows at the beginning
+//! are let go if no copy of their dead letters is kept any more.
 
 use crate::error::Error;
 use crate::letter::{Letter, Meta};
@@ -19,15 +19,10 @@ use pawl_pipeline::Pipeline;
 use pawl_transport::{ReadMax, Transport};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// One read brings no more than this, but for its first batch.
 const READ_MAX: ReadMax = ReadMax { records: 50_000, bytes: 8 << 20 };
-
-/// The topic of the ledger.
-pub fn ledger_topic(pipeline: &Pipeline) -> String {
-    format!("{}.replayed", pipeline.name)
-}
 
 /// What a row says.
 #[derive(Serialize, Deserialize)]
@@ -47,7 +42,8 @@ struct Entry<'a> {
 /// Which dead letters were sent back.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    sent: HashSet<u128>,
+    /// Whether a dead letter of this id was met among those that are kept.
+    sent: HashMap<u128, bool>,
     /// How many of them by the run that was asked for.
     by_run: u64,
 }
@@ -59,7 +55,7 @@ impl Ledger {
         pipeline: &Pipeline,
         run: Option<&str>,
     ) -> Result<Self, Error> {
-        let topic = ledger_topic(pipeline);
+        let topic = pipeline.ledger_topic();
         let mut ledger = Self::default();
         let (mut from, end) = match transport.range(&topic, 0) {
             Ok(range) => range,
@@ -82,7 +78,7 @@ impl Ledger {
                         offset: batch.base + row as u64,
                         what: "its key is no pawl-id".to_owned(),
                     })?;
-                    ledger.sent.insert(id);
+                    ledger.sent.insert(id, false);
                     if run.is_some()
                         && entry_of(&batch.records, row).map(|e| e.run).as_deref() == run
                     {
@@ -97,12 +93,19 @@ impl Ledger {
 
     /// Whether the dead letter of this id was sent back.
     pub fn has(&self, id: u128) -> bool {
-        self.sent.contains(&id)
+        self.sent.contains_key(&id)
+    }
+
+    /// Takes note that a dead letter of this id is kept.
+    pub fn met(&mut self, id: u128) {
+        if let Some(met) = self.sent.get_mut(&id) {
+            *met = true;
+        }
     }
 
     /// Takes note that it is sent. False: it was before.
     pub fn add(&mut self, id: u128) -> bool {
-        self.sent.insert(id)
+        self.sent.insert(id, true).is_none()
     }
 
     /// How many there are.
@@ -141,23 +144,23 @@ pub(crate) fn push(rows: &mut Records, letter: &Letter<'_>, run: &str, now_ms: T
     });
 }
 
-/// Lets go of leading rows whose dead letters are no longer kept. `first`: the first offset kept of
-/// each partition of the dead letters.
+/// Lets go of leading rows whose dead letters are no longer kept: they lay below the first offset
+/// kept of their partition, and `ledger` met no copy of them in a whole scan.
 pub(crate) fn trim(
     transport: &dyn Transport,
     pipeline: &Pipeline,
     first: &[(Offset, Offset)],
+    ledger: &Ledger,
 ) -> Result<(), Error> {
-    let topic = ledger_topic(pipeline);
+    let topic = pipeline.ledger_topic();
     let (start, end) = transport.range(&topic, 0)?;
     let mut below = start;
     'all: while below < end {
         for batch in transport.read(&topic, 0, below, READ_MAX)? {
             let gone = |row| {
-                entry_of(&batch.records, row).is_some_and(|entry| {
-                    let kept = first.get(entry.partition as usize);
-                    kept.is_none_or(|(first, _)| entry.offset < *first)
-                })
+                let id = id_of(&batch.records, row);
+                let is_met = |id| ledger.sent.get(&id) == Some(&true);
+                !id.is_some_and(is_met) && is_gone(&batch.records, row, first)
             };
             if !(0..batch.records.len()).all(gone) {
                 break 'all;
@@ -167,6 +170,14 @@ pub(crate) fn trim(
     }
     while below > start && transport.trim(&topic, 0, below)?.more {}
     Ok(())
+}
+
+/// Whether the dead letter of a row lay below the first offset kept.
+fn is_gone(records: &Records, row: usize, first: &[(Offset, Offset)]) -> bool {
+    entry_of(records, row).is_some_and(|entry| {
+        let kept = first.get(entry.partition as usize);
+        kept.is_none_or(|(first, _)| entry.offset < *first)
+    })
 }
 
 fn id_of(records: &Records, row: usize) -> Option<u128> {

@@ -4,6 +4,10 @@ use pawl_core::column::ByteColumn;
 use pawl_core::identity::time_of_text;
 use pawl_core::record::{NO_TIME, Offset, Records, Timestamp};
 
+/// The years 1 to 9999 in milliseconds since the Unix epoch: what lies outside is no time at which
+/// anything failed, and sums of what lies inside never overflow.
+const YEARS: std::ops::Range<Timestamp> = -62_135_596_800_000..253_402_300_800_000;
+
 /// The headers of metadata that are looked at, so that a batch's columns are found only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each is the header of its name")]
@@ -131,15 +135,23 @@ impl<'a> Letter<'a> {
         self.records().header(name)?.get(self.row)
     }
 
+    /// All headers of this row, as they are stored.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        let (records, row) = (self.columns.records, self.row);
+        let headers = records.headers.iter();
+        headers.filter_map(move |header| Some((header.name.as_str(), header.column.get(row)?)))
+    }
+
     /// Equal ids are the same dead letter. None: it is none of ours.
     pub fn id(&self) -> Option<u128> {
         u128::from_str_radix(self.text(Meta::Id), 16).ok()
     }
 
-    /// When it failed; when it was appended, if it does not say so.
+    /// When it failed; when it was appended, if it does not say so or says a year that none is.
     pub fn failed_at(&self) -> Timestamp {
-        let told = time_of_text(self.text(Meta::Timestamp));
-        told.or_else(|| self.records().timestamps.get(self.row).copied()).unwrap_or_default()
+        let told = time_of_text(self.text(Meta::Timestamp)).filter(|at| YEARS.contains(at));
+        let appended = self.records().timestamps.get(self.row).copied();
+        told.or(appended).unwrap_or_default().clamp(YEARS.start, YEARS.end)
     }
 
     /// The event time of the refused record, or `NO_TIME`.
@@ -149,7 +161,10 @@ impl<'a> Letter<'a> {
 
     /// How often it was sent back.
     pub fn replays(&self) -> u32 {
-        self.number(Meta::ReplayCount).unwrap_or(0)
+        let told = self.text(Meta::ReplayCount);
+        // More than can be counted is still more than any bound.
+        let is_large = !told.is_empty() && told.bytes().all(|byte| byte.is_ascii_digit());
+        told.parse().unwrap_or(if is_large { u32::MAX } else { 0 })
     }
 
     /// The refused operator's input.

@@ -37,8 +37,8 @@ pub struct Options {
 /// What became of a run.
 #[derive(Clone, Debug)]
 pub struct Replayed {
-    /// Its id, 32 hex digits.
-    pub run: String,
+    /// Its id, 32 hex digits; none: there was nothing to send, and no run began.
+    pub run: Option<String>,
     /// What was selected.
     pub selected: Selected,
     /// How many this process sent, durably.
@@ -52,7 +52,7 @@ pub fn plan(
     options: &Options,
     mut trials: Option<&mut Trials<'_>>,
 ) -> Result<Selected, Error> {
-    let ledger = Ledger::read(transport, pipeline, options.run.as_deref())?;
+    let ledger = read_ledger(transport, pipeline, options)?;
     let Some(scan) = Scan::open(transport, &pipeline.dead_letters.topic)? else {
         return Ok(Selected::default());
     };
@@ -68,6 +68,39 @@ pub fn plan(
     Ok(selector.selected)
 }
 
+/// Whether anything is to be sent, and what was seen until that was known.
+fn look_ahead(
+    transport: &dyn Transport,
+    pipeline: &Pipeline,
+    options: &Options,
+) -> Result<(bool, Selected), Error> {
+    let ledger = read_ledger(transport, pipeline, options)?;
+    let Some(scan) = Scan::open(transport, &pipeline.dead_letters.topic)? else {
+        return Ok((false, Selected::default()));
+    };
+    let mut selector = Selector::new(transport, pipeline, options, ledger);
+    scan.each(|letter| {
+        Ok(match selector.judge(letter)? {
+            Verdict::Send(_) => ControlFlow::Break(()),
+            Verdict::Stays => ControlFlow::Continue(()),
+        })
+    })?;
+    Ok((selector.selected.to_send > 0, selector.selected))
+}
+
+/// The ledger; an error if it does not know the run that is to be gone on with.
+fn read_ledger(
+    transport: &dyn Transport,
+    pipeline: &Pipeline,
+    options: &Options,
+) -> Result<Ledger, Error> {
+    let ledger = Ledger::read(transport, pipeline, options.run.as_deref())?;
+    match &options.run {
+        Some(run) if ledger.by_run() == 0 => Err(Error::UnknownRun { run: run.clone() }),
+        _ => Ok(ledger),
+    }
+}
+
 /// Sends back. `progress` is told how many were sent so far, the id of the run first, with 0.
 pub fn replay(
     transport: &dyn Transport,
@@ -76,15 +109,19 @@ pub fn replay(
     now_ms: &dyn Fn() -> Timestamp,
     progress: &mut dyn FnMut(&str, u64),
 ) -> Result<Replayed, Error> {
+    // Whoever has nothing to send must not take over from one that sends.
+    let (is_some, selected) = look_ahead(transport, pipeline, options)?;
+    if !is_some {
+        return Ok(Replayed { run: None, selected, sent: 0 });
+    }
     let mut sender = Sender::claim(transport, pipeline, now_ms, options.run.as_deref())?;
     progress(&sender.run, 0);
     // Read behind the claim: whoever sent before can add nothing more.
-    let ledger = Ledger::read(transport, pipeline, options.run.as_deref())?;
+    let ledger = read_ledger(transport, pipeline, options)?;
     let mut selector = Selector::new(transport, pipeline, options, ledger);
     let Some(scan) = Scan::open(transport, &pipeline.dead_letters.topic)? else {
-        return Ok(Replayed { run: sender.run, selected: Selected::default(), sent: 0 });
+        return Ok(Replayed { run: Some(sender.run), selected: Selected::default(), sent: 0 });
     };
-    ledger::trim(transport, pipeline, scan.ranges())?;
     let mut pace = Pace::new(options.rate);
     let mut made = BTreeSet::new();
     scan.each(|letter| {
@@ -106,7 +143,8 @@ pub fn replay(
     sender.commit()?;
     sender.settle()?;
     progress(&sender.run, sender.sent);
-    Ok(Replayed { run: sender.run, selected: selector.selected, sent: sender.sent })
+    ledger::trim(transport, pipeline, scan.ranges(), selector.ledger())?;
+    Ok(Replayed { run: Some(sender.run), selected: selector.selected, sent: sender.sent })
 }
 
 /// A bucket of tokens: a tenth of a second's worth at most, one for each record.

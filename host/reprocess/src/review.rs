@@ -11,7 +11,7 @@ use pawl_core::record::{LogBatch, NO_TIME, Offset, PRIORITY_DEFAULT, Record, Rec
 use pawl_pipeline::Pipeline;
 use pawl_transport::{ReadMax, Transport};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 /// The task whose commits the marks are. No stage can have this name.
@@ -20,8 +20,9 @@ const TASK: &str = "dlq.review";
 /// Marks that are kept.
 const MARKS_KEPT: u64 = 100;
 
-/// Kinds that are told apart.
+/// Kinds that are told apart, in a review and in a mark; all further ones are one.
 const KINDS_MAX: usize = 10_000;
+const OTHERS: &str = "others";
 
 const CHARACTERS_MAX: usize = 200;
 
@@ -66,11 +67,6 @@ pub struct Review {
     next: Mark,
 }
 
-/// The topic of the marks.
-pub fn reviews_topic(pipeline: &Pipeline) -> String {
-    format!("{}.reviews", pipeline.name)
-}
-
 /// What is new since the last mark. Changes nothing.
 pub fn review(
     transport: &dyn Transport,
@@ -83,8 +79,12 @@ pub fn review(
     let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
     if let Some(scan) = Scan::open(transport, &pipeline.dead_letters.topic)? {
         next.seen = scan.ranges().iter().map(|(_, end)| *end).collect();
+        // A crash may write a dead letter twice.
+        let mut ids = HashSet::new();
         scan.from(&mark.seen).each(|letter| {
-            take_in(&mut kinds, letter);
+            if letter.id().is_none_or(|id| ids.insert(id)) {
+                take_in(&mut kinds, letter);
+            }
             Ok(ControlFlow::Continue(()))
         })?;
     }
@@ -96,7 +96,9 @@ pub fn review(
     for kind in &mut kinds {
         kind.before = mark.kinds.get(&kind.name).copied().unwrap_or(0);
         kind.times = times(kind, &mark, now_ms);
-        *next.kinds.entry(kind.name.clone()).or_default() += kind.new;
+        let is_known = next.kinds.contains_key(&kind.name) || next.kinds.len() < KINDS_MAX;
+        let name = if is_known { kind.name.as_str() } else { OTHERS };
+        *next.kinds.entry(name.to_owned()).or_default() += kind.new;
     }
     kinds.sort_by(|one, two| {
         let growth = |kind: &Kind| kind.times.unwrap_or(f64::INFINITY);
@@ -107,7 +109,7 @@ pub fn review(
 
 /// Takes note that all of this was looked at.
 pub fn done(transport: &dyn Transport, pipeline: &Pipeline, review: &Review) -> Result<(), Error> {
-    let topic = reviews_topic(pipeline);
+    let topic = pipeline.reviews_topic();
     transport.create_topic(&topic, 1)?;
     let task = TaskId { stage: TASK.to_owned(), partition: 0 };
     let epoch = transport.claim(&task, 0)?;
@@ -133,7 +135,7 @@ pub fn done(transport: &dyn Transport, pipeline: &Pipeline, review: &Review) -> 
 }
 
 fn last_mark(transport: &dyn Transport, pipeline: &Pipeline) -> Result<Option<Mark>, Error> {
-    let topic = reviews_topic(pipeline);
+    let topic = pipeline.reviews_topic();
     let end = match transport.range(&topic, 0) {
         Ok((first, end)) if first < end => end,
         Ok(_) | Err(pawl_transport::Error::UnknownTopic { .. }) => return Ok(None),
@@ -157,7 +159,7 @@ fn take_in(kinds: &mut BTreeMap<String, Kind>, letter: &Letter<'_>) {
     let mut name = shown(&format!("{stage}/{operator} {}", letter.text(Meta::Kind)));
     let at = letter.failed_at();
     if kinds.len() >= KINDS_MAX && !kinds.contains_key(&name) {
-        name = "others".to_owned();
+        name = OTHERS.to_owned();
     }
     let kind = kinds.entry(name).or_insert_with_key(|name| Kind {
         name: name.clone(),

@@ -61,11 +61,31 @@ impl<'a> Scan<'a> {
         self
     }
 
+    /// One row of the stretch and nothing else. None if it is not kept.
+    pub fn only(mut self, partition: u32, offset: Offset) -> Option<Self> {
+        let (first, end) = *self.ranges.get(partition as usize)?;
+        if !(first..end).contains(&offset) {
+            return None;
+        }
+        for (number, range) in (0..).zip(&mut self.ranges) {
+            *range = if number == partition { (offset, offset + 1) } else { (0, 0) };
+        }
+        Some(self)
+    }
+
     /// Hands out the dead letters in order until `each` breaks.
     pub fn each(
         &self,
-        mut each: impl FnMut(&Letter<'_>) -> Result<ControlFlow<()>, Error>,
+        each: impl FnMut(&Letter<'_>) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
+        self.each_or(each)
+    }
+
+    /// As `each`, for those who fail in other ways.
+    pub fn each_or<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(&Letter<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(AHEAD_MAX);
             scope.spawn(move || {
@@ -84,11 +104,11 @@ impl<'a> Scan<'a> {
         })
     }
 
-    fn look(
+    fn look<E>(
         &self,
         piece: &Piece,
-        each: &mut impl FnMut(&Letter<'_>) -> Result<ControlFlow<()>, Error>,
-    ) -> Result<ControlFlow<()>, Error> {
+        each: &mut impl FnMut(&Letter<'_>) -> Result<ControlFlow<()>, E>,
+    ) -> Result<ControlFlow<()>, E> {
         let end = self.ranges.get(piece.partition as usize).map_or(0, |(_, end)| *end);
         for batch in &piece.batches {
             let columns = Columns::of(&batch.records);

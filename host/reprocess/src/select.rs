@@ -3,14 +3,12 @@
 
 use crate::error::Error;
 use crate::filter::Filter;
+use crate::horizon::Horizons;
 use crate::ledger::Ledger;
 use crate::letter::{Letter, Meta};
 use crate::replay::Options;
 use crate::text::shown;
-use pawl_core::commit::TaskId;
-use pawl_core::record::{NO_TIME, Timestamp};
 use pawl_pipeline::Pipeline;
-use pawl_service::TaskTime;
 use std::collections::BTreeMap;
 
 /// Samples that are kept.
@@ -19,7 +17,7 @@ const SAMPLES_MAX: usize = 5;
 /// Examples of what is not sent, for each reason.
 const EXAMPLES_MAX: usize = 10;
 
-/// Bytes of a payload that a sample shows.
+/// Characters of a payload that a sample shows.
 const SAMPLE_CHARACTERS_MAX: usize = 120;
 
 /// Different values that one histogram tells apart.
@@ -30,7 +28,8 @@ const VALUES_MAX: usize = 10_000;
 pub enum Why {
     /// It was sent back `replays_max` times or more.
     Parked,
-    /// Its event time lies before all that the dedup window of its operator remembers.
+    /// The dedup window of its operator, bounded by event time and by count, may have forgotten a
+    /// good copy.
     BeyondHorizon,
     /// A source refused it: there is no operator before which it could enter.
     Source,
@@ -72,8 +71,9 @@ impl Why {
                  them all the same"
             }
             Why::BeyondHorizon => {
-                "older than their operator's dedup horizon: if a good copy was taken meanwhile, it \
-                 would take effect twice; --beyond-horizon sends them all the same"
+                "older than what their operator's dedup window surely remembers, by event time or by \
+                 ids: if a good copy was taken meanwhile, they would take effect twice; \
+                 --beyond-horizon sends them all the same"
             }
             Why::Source => {
                 "refused by a source, before any operator: they are no records. Mend one with `pawl \
@@ -177,14 +177,14 @@ pub(crate) struct Selector<'a> {
     ledger: Ledger,
     /// Partitions of the input of each stage; 0: it is not there.
     partitions: Vec<u32>,
-    times: BTreeMap<(usize, u32), Option<TaskTime>>,
+    horizons: Horizons<'a>,
     left: u64,
     pub selected: Selected,
 }
 
 impl<'a> Selector<'a> {
     pub fn new(
-        transport: &dyn pawl_transport::Transport,
+        transport: &'a dyn pawl_transport::Transport,
         pipeline: &'a Pipeline,
         options: &'a Options,
         ledger: Ledger,
@@ -198,9 +198,14 @@ impl<'a> Selector<'a> {
             left: options.max.unwrap_or(u64::MAX).saturating_sub(ledger.by_run()),
             ledger,
             partitions: partitions.collect(),
-            times: BTreeMap::new(),
+            horizons: Horizons::new(transport, pipeline),
             selected: Selected::default(),
         }
+    }
+
+    /// Which were sent, and which of those were met.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Partitions of the input of a stage.
@@ -210,10 +215,13 @@ impl<'a> Selector<'a> {
 
     /// What becomes of a dead letter. Asked about each once, in order.
     pub fn judge(&mut self, letter: &Letter<'_>) -> Result<Verdict, Error> {
+        let id = letter.id();
+        if let Some(id) = id {
+            self.ledger.met(id);
+        }
         if !self.filter.takes(letter) {
             return Ok(Verdict::Stays);
         }
-        let id = letter.id();
         if id.is_some_and(|id| self.ledger.has(id)) {
             self.selected.sent_before += 1;
             return Ok(Verdict::Stays);
@@ -274,44 +282,11 @@ impl<'a> Selector<'a> {
         if letter.replays() >= self.options.replays_max && !self.options.parked {
             return Ok(Err(Why::Parked));
         }
-        let (late, beyond) = self.judge_time(letter.event_time(), stage, entry, partition)?;
-        if beyond && !self.options.beyond_horizon {
+        let judged = self.horizons.judge(letter, stage, entry, partition)?;
+        if judged.beyond && !self.options.beyond_horizon {
             return Ok(Err(Why::BeyondHorizon));
         }
-        Ok(Ok(Target { stage, entry, partition, late }))
-    }
-
-    /// Whether an event time has passed at an operator, and whether it lies before all that the
-    /// dedup window there remembers.
-    fn judge_time(
-        &mut self,
-        time: Timestamp,
-        stage: usize,
-        entry: usize,
-        partition: u32,
-    ) -> Result<(bool, bool), Error> {
-        let Some(own) = self.pipeline.stages.get(stage) else { return Ok((false, false)) };
-        if time == NO_TIME || self.pipeline.time_from(own).is_none() {
-            return Ok((false, false));
-        }
-        if !self.times.contains_key(&(stage, partition)) {
-            let task = TaskId { stage: own.name.clone(), partition };
-            let found = pawl_service::task_time(self.pipeline, &task)?;
-            self.times.insert((stage, partition), found);
-        }
-        let Some(Some(told)) = self.times.get(&(stage, partition)) else {
-            return Ok((false, false));
-        };
-        let time_edge = own.watermark_at().unwrap_or(0);
-        let watermark = told.watermark_at(own, entry);
-        if watermark == NO_TIME {
-            return Ok((false, false));
-        }
-        let dedup = own.operators.get(entry).and_then(|operator| operator.edge.dedup.as_ref());
-        let beyond = dedup
-            .filter(|_| entry >= time_edge)
-            .is_some_and(|dedup| time < watermark.saturating_sub_unsigned(dedup.horizon_ms));
-        Ok((time < watermark, beyond))
+        Ok(Ok(Target { stage, entry, partition, late: judged.late }))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::crash::{self, Point};
 use crate::error::Error;
-use crate::ledger::{self, ledger_topic};
+use crate::ledger;
 use crate::letter::{Letter, Meta};
 use crate::select::Target;
 use pawl_core::commit::{Append, Commit, CommitBatch, TaskId};
@@ -19,9 +19,12 @@ use std::time::Duration;
 /// The task whose commits these are. No stage can have this name.
 const TASK: &str = "dlq.replay";
 
-/// A commit is full with so many records or bytes.
+/// A commit is full with so many records, or with so many bytes of what its rows take in memory.
 pub(crate) const RECORDS_MAX: u64 = 10_000;
 const BYTES_MAX: usize = 16 << 20;
+
+/// Bytes that a row takes in each column, beside its own.
+const CELL_BYTES: usize = 8;
 
 /// Commits on their way to the disk at once.
 const PENDING_MAX: usize = 2;
@@ -39,7 +42,7 @@ pub(crate) struct Sender<'a> {
     epoch: u64,
     /// Which run, 32 hex digits.
     pub run: String,
-    open: BTreeMap<(usize, u32), Records>,
+    open: BTreeMap<(usize, u32), Open>,
     ledger: Records,
     rows: u64,
     bytes: usize,
@@ -48,6 +51,13 @@ pub(crate) struct Sender<'a> {
     pending: VecDeque<Pending>,
     /// Dead letters of this run that are durably sent.
     pub sent: u64,
+}
+
+/// Rows of one partition for the next commit, and what they take.
+#[derive(Default)]
+struct Open {
+    records: Records,
+    bytes: usize,
 }
 
 struct Pending {
@@ -65,7 +75,7 @@ impl<'a> Sender<'a> {
         now_ms: &'a dyn Fn() -> Timestamp,
         run: Option<&str>,
     ) -> Result<Self, Error> {
-        transport.create_topic(&ledger_topic(pipeline), 1)?;
+        transport.create_topic(&pipeline.ledger_topic(), 1)?;
         let task = task();
         let epoch = transport.claim(&task, 0)?;
         crash::at(Point::Claimed);
@@ -101,11 +111,12 @@ impl<'a> Sender<'a> {
 
     /// Adds a dead letter to the next commit.
     pub fn add(&mut self, letter: &Letter<'_>, target: Target) {
-        let records = self.open.entry((target.stage, target.partition)).or_default();
-        copy(letter, &self.run, records);
+        let open = self.open.entry((target.stage, target.partition)).or_default();
+        copy(letter, &self.run, &mut open.records);
         ledger::push(&mut self.ledger, letter, &self.run, (self.now_ms)());
         self.rows += 1;
-        self.bytes += letter.payload().len();
+        let before = std::mem::replace(&mut open.bytes, size_of(&open.records));
+        self.bytes += open.bytes - before;
     }
 
     /// Rows of the next commit so far.
@@ -115,7 +126,7 @@ impl<'a> Sender<'a> {
 
     /// Whether no more should be added before the next commit.
     pub fn is_full(&self) -> bool {
-        self.rows >= RECORDS_MAX || self.bytes >= BYTES_MAX
+        self.rows >= RECORDS_MAX || self.bytes + size_of(&self.ledger) >= BYTES_MAX
     }
 
     /// Sends what was added on its way to the disk.
@@ -124,11 +135,11 @@ impl<'a> Sender<'a> {
             return Ok(());
         }
         let mut appends = Vec::new();
-        for ((stage, partition), records) in std::mem::take(&mut self.open) {
+        for ((stage, partition), Open { records, .. }) in std::mem::take(&mut self.open) {
             let Some(stage) = self.pipeline.stages.get(stage) else { continue };
             appends.push(append(stage.replay.clone(), partition, records));
         }
-        appends.push(append(ledger_topic(self.pipeline), 0, std::mem::take(&mut self.ledger)));
+        appends.push(append(self.pipeline.ledger_topic(), 0, std::mem::take(&mut self.ledger)));
         let rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
         self.last.epoch = self.epoch;
@@ -198,6 +209,11 @@ impl<'a> Sender<'a> {
     }
 }
 
+/// What rows take in memory, about. Headers that few rows have take room in all of them.
+fn size_of(records: &Records) -> usize {
+    records.bytes() + records.len() * (records.headers.len() + 3) * CELL_BYTES
+}
+
 fn task() -> TaskId {
     TaskId { stage: TASK.to_owned(), partition: 0 }
 }
@@ -236,6 +252,56 @@ mod tests {
     use super::*;
     use crate::letter::Columns;
     use pawl_core::record::Record;
+    use pawl_transport::Memory;
+    use std::path::Path;
+
+    const PIPELINE: &str = "pawl = 1\nname = \"t\"\ntopics.in = {}\n[[stage]]\nname = \"s\"\n\
+                            input = \"in\"\n[[stage.operator]]\nname = \"o\"\nplugin = \"x\"\n";
+
+    /// How many of these letters a commit takes.
+    fn taken(letters: &Records) -> usize {
+        let (pipeline, _) = pawl_pipeline::parse(PIPELINE, Path::new(""), &[]).unwrap();
+        let transport = Memory::new();
+        let mut sender = Sender::claim(&transport, &pipeline, &|| 0, None).unwrap();
+        let columns = Columns::of(letters);
+        let target = Target { stage: 0, entry: 0, partition: 0, late: false };
+        for row in 0..letters.len() {
+            let letter = Letter { partition: 0, offset: row as u64, row, columns: &columns };
+            sender.add(&letter, target);
+            if sender.is_full() {
+                return row + 1;
+            }
+        }
+        usize::MAX
+    }
+
+    #[test]
+    fn a_commit_is_bounded_by_all_bytes_of_its_rows_and_not_by_payloads_alone() {
+        let long = vec![b'x'; 64 << 10];
+        let with = |headers: &[(&str, &[u8])], key: Option<&[u8]>, value: &[u8]| {
+            let mut letters = Records::default();
+            for _ in 0..1000 {
+                letters.push(Record { key, value: Some(value), headers, ..Record::default() });
+            }
+            taken(&letters)
+        };
+        let max = BYTES_MAX / long.len();
+        for taken in [
+            with(&[("pawl-root", &long)], None, b""),
+            with(&[("own", &long)], None, b""),
+            with(&[], Some(&long), b""),
+            with(&[], None, &long),
+        ] {
+            assert!((max / 2..=max).contains(&taken), "{taken} of {max}");
+        }
+        // Each with a header that no other one has: empty places count.
+        let mut letters = Records::default();
+        for number in 0..2000 {
+            let name = format!("h{number}");
+            letters.push(Record { headers: &[(&name, b"")], ..Record::default() });
+        }
+        assert!(taken(&letters) < 1600);
+    }
 
     #[test]
     fn a_copy_differs_in_how_often_and_by_which_run_and_in_nothing_else() {

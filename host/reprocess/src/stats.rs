@@ -176,7 +176,7 @@ impl<'a> Counter<'a> {
             _ if letter.replays() >= self.options.replays_max => stats.parked += 1,
             _ => stats.open += 1,
         }
-        dimension::note_headers(&mut stats.dimensions, letter);
+        dimension::note_headers(&mut stats.dimensions, letter, stats.letters - 1);
         self.values.clear();
         for dimension in &mut stats.dimensions {
             self.values.push(dimension.take_in(letter));
@@ -236,7 +236,7 @@ impl<'a> Counter<'a> {
             }
         }
         let window = change::Window {
-            begin: (options.now_ms - options.window_ms).div_euclid(MINUTE_MS),
+            begin: options.now_ms.saturating_sub(options.window_ms).div_euclid(MINUTE_MS),
             end: options.now_ms.div_euclid(MINUTE_MS),
         };
         stats.change = change::find(&stats.dimensions, &values, &cells, window);

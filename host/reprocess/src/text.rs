@@ -6,20 +6,26 @@ use pawl_core::record::Timestamp;
 /// A day in milliseconds.
 pub(crate) const DAY_MS: i64 = 86_400_000;
 
+/// Digits that milliseconds since the Unix epoch have at least: with fewer, a year or a day written
+/// otherwise is meant.
+const MILLISECONDS_DIGITS_MIN: usize = 12;
+
 /// A time: RFC 3339, a day such as `2026-11-24` (its beginning, UTC), milliseconds since the Unix
-/// epoch, or how long before `now_ms`, such as `-2h`. Says what is wrong.
+/// epoch (12 digits or more), or how long before `now_ms`, such as `-2h`. Says what is wrong.
 pub fn time_of(text: &str, now_ms: Timestamp) -> Result<Timestamp, String> {
     let time = match text.strip_prefix('-') {
         Some(before) => length_of(before).ok().map(|length| now_ms.saturating_sub(length)),
         None => {
             let day = time_of_text(&format!("{text}T00:00:00Z")).filter(|_| text.len() == 10);
-            day.or_else(|| time_of_text(text))
+            let is_short = text.len() < MILLISECONDS_DIGITS_MIN
+                && text.bytes().all(|byte| byte.is_ascii_digit());
+            day.or_else(|| time_of_text(text).filter(|_| !is_short))
         }
     };
     time.ok_or_else(|| {
         format!(
             "`{text}` is no time; should be RFC 3339 (2026-11-24T03:12:00Z), a day (2026-11-24), \
-             or how long ago (-2h, -30m, -7d)"
+             milliseconds since 1970 (12 digits or more), or how long ago (-2h, -30m, -7d)"
         )
     })
 }
@@ -113,8 +119,19 @@ mod tests {
         assert_eq!(time_of("-7d", now), Ok(now - 7 * DAY_MS));
         assert_eq!(time_of("1970-01-02", now), Ok(DAY_MS));
         assert_eq!(time_of("1970-01-01T00:00:01Z", now), Ok(1000));
-        assert_eq!(time_of("1500", now), Ok(1500));
-        for wrong in ["yesterday", "-2", "-2w", "2h", "", "1970-01-32", "-9999999999999999h"] {
+        assert_eq!(time_of("1764000000000", now), Ok(now));
+        for wrong in [
+            "2026",
+            "20261124",
+            "1500",
+            "yesterday",
+            "-2",
+            "-2w",
+            "2h",
+            "",
+            "1970-01-32",
+            "-9999999999999999h",
+        ] {
             assert!(time_of(wrong, now).is_err(), "{wrong}");
         }
     }

@@ -39,6 +39,8 @@ pub struct RunOptions {
 pub(crate) struct Context {
     pub pipeline: Arc<Pipeline>,
     pub transport: Arc<dyn Transport>,
+    /// The room that is left for dead letters.
+    pub letters: Arc<pawl_source::Letters>,
     /// Which log it is.
     pub log: String,
     pub store: Arc<dyn Store>,

@@ -1,57 +1,44 @@
-//! The bounds of the dead letters: how many, how large, how old. At a bound the task that would
-//! write one more stops, or the oldest go; never is one written that nobody bounded.
+//! The bounds of the dead letters as tasks meet them; sources share the same count of the room that
+//! is left. What may be written is decided in `pawl_source::Letters`, nowhere else.
 
 use crate::context::Context;
 use crate::error::Error;
-use pawl_core::identity::text_of_time;
-use pawl_core::record::Timestamp;
+use pawl_core::record::{Records, Timestamp};
 use pawl_pipeline::{AtMax, DeadLetters};
-use pawl_transport::{Retained, Transport, age};
+use pawl_transport::room::Place;
+use pawl_transport::{Retained, age};
 
-/// Whether so many more fit. `Error::State` with the code `dead-letters-full` if not.
-pub(crate) fn check_room(
-    transport: &dyn Transport,
-    rules: &DeadLetters,
-    more: Retained,
+/// Takes room for the dead letters of a commit. `Error::State` with the code `dead-letters-full` if
+/// there is none.
+pub(crate) fn take_room<'r>(
+    context: &Context,
+    letters: impl Iterator<Item = &'r Records>,
     now_ms: Timestamp,
-) -> Result<(), Error> {
-    if more.records == 0 || rules.at_max == AtMax::DropOldest {
-        return Ok(());
+) -> Result<(u64, Option<Place>), Error> {
+    let mut more = Retained::default();
+    for records in letters {
+        more.records += records.len() as u64;
+        more.bytes += records.bytes() as u64;
     }
-    let full = |what: String| Error::State {
-        code: "dead-letters-full",
-        what: format!(
-            "{what}: see to them and remove them, raise the bound, or set dead_letters.at_max = \
-             \"drop-oldest\""
-        ),
-    };
-    let (topic, kept) = (&rules.topic, transport.retained(&rules.topic)?);
-    if kept.records + more.records > rules.records_max || kept.bytes + more.bytes > rules.bytes_max
-    {
-        return Err(full(format!(
-            "topic {topic} holds {} dead letters of {} bytes, {} more do not fit within \
-             records_max = {} and bytes_max = {}",
-            kept.records, kept.bytes, more.records, rules.records_max, rules.bytes_max
-        )));
-    }
-    let Some(age_max_ms) = rules.age_max_ms else { return Ok(()) };
-    match age::oldest_ms(transport, topic)? {
-        Some(oldest) if oldest < now_ms.saturating_sub_unsigned(age_max_ms) => Err(full(format!(
-            "topic {topic} holds a dead letter since {}, which is longer than age_max_ms = \
-             {age_max_ms}, and another is to be written",
-            text_of_time(oldest)
-        ))),
-        _ => Ok(()),
-    }
+    Ok((more.records, context.letters.take(more, now_ms).map_err(error_of)?))
 }
 
 /// Lets the oldest go until the rest fits, where the pipeline says so.
-pub(crate) fn drop_oldest(transport: &dyn Transport, rules: &DeadLetters) -> Result<(), Error> {
-    if rules.at_max == AtMax::DropOldest {
-        let max = Retained { records: rules.records_max, bytes: rules.bytes_max };
-        while transport.drop_oldest(&rules.topic, max)?.more {}
+pub(crate) fn drop_oldest(context: &Context) -> Result<(), Error> {
+    context.letters.drop_oldest().map_err(error_of)
+}
+
+/// Rows of a commit at most, so that the dead letters of one commit fit into an empty topic.
+pub(crate) fn rows_max(rules: &DeadLetters) -> u64 {
+    rules.records_max.max(1)
+}
+
+fn error_of(error: pawl_source::Error) -> Error {
+    match error {
+        pawl_source::Error::Transport(error) => Error::Transport(error),
+        pawl_source::Error::Fatal { code, what } => Error::State { code, what },
+        other => Error::State { code: "transport", what: other.to_string() },
     }
-    Ok(())
 }
 
 /// Lets those go that are too old, where the pipeline says so. Asked now and then, also while

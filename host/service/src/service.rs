@@ -88,8 +88,10 @@ pub fn run_with_clock(
         Arc::clone(&clock),
         tiers.replication(),
     )?;
+    let letters = pawl_source::Letters::new(&pipeline.dead_letters, Arc::clone(&transport));
     let context = Arc::new(Context {
         pipeline: shared,
+        letters: Arc::new(letters),
         log: transport.identity()?,
         transport,
         store,

@@ -45,6 +45,7 @@ impl Sources {
         let host = Host {
             pipeline: Arc::clone(&context.pipeline),
             transport: Arc::clone(&context.transport),
+            letters: Arc::clone(&context.letters),
             now_ms: Arc::new(move || clock.now_ms()),
             backlog: Arc::new(move |topic| backlog(&of_backlog, topic)),
         };

@@ -74,7 +74,10 @@ pub enum Tried {
 pub struct Trial<'a> {
     pipeline: &'a Pipeline,
     ready: BTreeMap<String, Ready>,
+    /// Of the tasks of one partition: instances take memory, and dead letters come by partition.
     chains: BTreeMap<TaskId, Chain>,
+    /// Operators of all chains so far whose state was not taken up, and why.
+    fresh: BTreeMap<String, String>,
 }
 
 /// The operators of a task, each with the state that it begins with.
@@ -115,12 +118,12 @@ impl<'a> Trial<'a> {
     pub fn new(pipeline: &'a Pipeline) -> Result<Self, Error> {
         let plugins = Plugins::new(pipeline, false)?;
         let ready = check::ready(pipeline, &plugins)?;
-        Ok(Self { pipeline, ready, chains: BTreeMap::new() })
+        Ok(Self { pipeline, ready, chains: BTreeMap::new(), fresh: BTreeMap::new() })
     }
 
     /// Operators that begin without their state, and why.
-    pub fn fresh(&self) -> BTreeMap<String, String> {
-        self.chains.values().flat_map(|chain| chain.fresh.clone()).collect()
+    pub fn fresh(&self) -> &BTreeMap<String, String> {
+        &self.fresh
     }
 
     /// Lets the record enter before operator `entry` of a task, with its own event time.
@@ -135,13 +138,16 @@ impl<'a> Trial<'a> {
             return Ok(Tried::Sink);
         }
         if !self.chains.contains_key(task) {
+            self.chains.retain(|other, _| other.partition == task.partition);
             let chain = self.chain(stage, task)?;
             self.chains.insert(task.clone(), chain);
         }
         let Some(chain) = self.chains.get_mut(task) else { return Ok(Tried::Sink) };
         let mut records = Records::default();
         records.push(*record);
-        chain.enter(stage, entry, records)
+        let tried = chain.enter(stage, entry, records);
+        self.fresh.append(&mut chain.fresh);
+        tried
     }
 
     fn chain(&self, stage: &Stage, task: &TaskId) -> Result<Chain, Error> {

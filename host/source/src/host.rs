@@ -2,6 +2,7 @@
 //! runs on a thread of its own and is driven by nobody.
 
 use crate::error::Error;
+use crate::letters::Letters;
 use crate::{file, http, stdin};
 use pawl_core::record::Timestamp;
 use pawl_pipeline::{Pipeline, Source, SourceKind};
@@ -20,6 +21,8 @@ pub struct Host {
     pub pipeline: Arc<Pipeline>,
     /// Where records go.
     pub transport: Arc<dyn Transport>,
+    /// The room that is left for dead letters, which others take from too.
+    pub letters: Arc<Letters>,
     /// The host's clock: milliseconds since the Unix epoch.
     pub now_ms: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Records of a topic that its slowest reader has not dealt with. Asked for each commit of a

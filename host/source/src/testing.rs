@@ -2,6 +2,7 @@
 //! given write, before or after it was stored, as if the process had been killed there.
 
 use crate::host::Host;
+use crate::letters::Letters;
 use pawl_core::commit::{CommitBatch, TaskId};
 use pawl_core::record::{LogBatch, Offset, Producer, Timestamp};
 use pawl_pipeline::{Pipeline, Source};
@@ -80,6 +81,7 @@ plugin = "x"
 pub(crate) fn host(pipeline: &Arc<Pipeline>, transport: Arc<dyn Transport>) -> Host {
     Host {
         pipeline: Arc::clone(pipeline),
+        letters: Arc::new(Letters::new(&pipeline.dead_letters, Arc::clone(&transport))),
         transport,
         now_ms: Arc::new(|| 1_700_000_000_000),
         backlog: Arc::new(|_| 0),

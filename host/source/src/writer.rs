@@ -10,7 +10,8 @@ use pawl_core::dead_letter::{self, Cause, Refused};
 use pawl_core::identity;
 use pawl_core::record::{LogBatch, NO_TIME, PRIORITY_DEFAULT, Record, Records};
 use pawl_core::spec::{EdgeSpec, LateRoute, OperatorSpec, Spec, TimeOrigin};
-use pawl_pipeline::{AtMax, Source};
+use pawl_pipeline::Source;
+use pawl_transport::room::Place;
 use pawl_transport::{Class, Retained, Ticket};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -62,7 +63,13 @@ pub(crate) struct Writer {
 struct Pending {
     batch: CommitBatch,
     ticket: Ticket,
-    letters: usize,
+    letters: Held,
+}
+
+/// Dead letters of a commit, and the room that they hold until it is settled.
+struct Held {
+    count: usize,
+    _place: Option<Place>,
 }
 
 impl Writer {
@@ -179,7 +186,11 @@ impl Writer {
 
     /// Whether no more should be added before the next commit.
     pub fn is_full(&self) -> bool {
-        self.rows >= RECORDS_MAX || self.bytes >= BYTES_MAX
+        // Its dead letters must fit into their topic.
+        let letters_max = self.host.pipeline.dead_letters.records_max;
+        self.rows >= RECORDS_MAX
+            || self.bytes >= BYTES_MAX
+            || self.letters.len() as u64 >= letters_max
     }
 
     /// Whether something waits to be committed.
@@ -196,7 +207,7 @@ impl Writer {
     /// Sends what was added on its way to the disk, in one piece with `own`, the source's rows.
     pub fn commit(&mut self, own: Option<Append>, shared: &Shared) -> Result<(), Error> {
         self.since = None;
-        self.check_letters()?;
+        let letters_held = self.take_room()?;
         let mut appends = Vec::new();
         for (partition, records) in self.partitions.iter_mut().enumerate() {
             if !records.is_empty() {
@@ -207,11 +218,10 @@ impl Writer {
             }
         }
         let letters = std::mem::take(&mut self.letters);
-        let letters_count = letters.len();
         if !letters.is_empty() {
             let topic = &self.host.pipeline.dead_letters.topic;
             let written = &mut self.last.counters.records_out;
-            *written.entry(topic.clone()).or_default() += letters_count as u64;
+            *written.entry(topic.clone()).or_default() += letters.len() as u64;
             appends.push(append(topic, 0, letters));
         }
         appends.extend(own);
@@ -227,7 +237,7 @@ impl Writer {
         let commit = self.last.clone();
         let batch = CommitBatch { task, commit, decisions: Vec::new(), appends };
         let ticket = self.host.transport.submit(batch.clone(), (self.host.now_ms)());
-        self.pending.push_back(Pending { batch, ticket, letters: letters_count });
+        self.pending.push_back(Pending { batch, ticket, letters: letters_held });
         while self.pending.len() > PENDING_MAX {
             self.settle_first(shared)?;
         }
@@ -251,7 +261,7 @@ impl Writer {
                 let dead = counters.dead_letters.values().sum();
                 self.durable = (batch.commit.progress.position, dead);
                 shared.tell(|standing| (standing.records, standing.dead_letters) = self.durable);
-                return if letters > 0 { self.drop_oldest_letters() } else { Ok(()) };
+                return if letters.count > 0 { self.host.letters.drop_oldest() } else { Ok(()) };
             };
             tries += 1;
             if error.class() != Class::Transient || tries > TRIES_MAX {
@@ -265,7 +275,7 @@ impl Writer {
     }
 
     /// Submits a commit that was not stored, and those behind it: they were refused with it.
-    fn submit_again(&mut self, first: CommitBatch, letters: usize) {
+    fn submit_again(&mut self, first: CommitBatch, letters: Held) {
         let behind = std::mem::take(&mut self.pending).into_iter().map(|one| {
             drop(one.ticket.wait());
             (one.batch, one.letters)
@@ -278,60 +288,10 @@ impl Writer {
     }
 
     /// Dead letters must have room before the commit that writes them.
-    fn check_letters(&self) -> Result<(), Error> {
-        let rules = &self.host.pipeline.dead_letters;
-        if self.letters.is_empty() || rules.at_max == AtMax::DropOldest {
-            return Ok(());
-        }
-        let on_their_way = self.pending.iter().map(|pending| pending.letters as u64).sum::<u64>();
-        let kept = self.host.transport.retained(&rules.topic)?;
-        let records = kept.records + on_their_way + self.letters.len() as u64;
-        if records <= rules.records_max
-            && kept.bytes + self.letters.bytes() as u64 <= rules.bytes_max
-        {
-            return self.check_age();
-        }
-        let what = format!(
-            "topic {} holds {} dead letters of {} bytes, and {} more do not fit within records_max \
-             = {} and bytes_max = {}: see to them and remove them, raise the bound, or set \
-             dead_letters.at_max = \"drop-oldest\"",
-            rules.topic,
-            kept.records,
-            kept.bytes,
-            self.letters.len(),
-            rules.records_max,
-            rules.bytes_max
-        );
-        Err(Error::fatal("dead-letters-full", what))
-    }
-
-    /// No dead letter may lie longer than its bound where another one is to be written.
-    fn check_age(&self) -> Result<(), Error> {
-        let rules = &self.host.pipeline.dead_letters;
-        let Some(age_max_ms) = rules.age_max_ms else { return Ok(()) };
-        let bound = (self.host.now_ms)().saturating_sub_unsigned(age_max_ms);
-        match pawl_transport::age::oldest_ms(self.host.transport.as_ref(), &rules.topic)? {
-            Some(oldest) if oldest < bound => {
-                let what = format!(
-                    "topic {} holds a dead letter since {}, which is longer than age_max_ms = \
-                     {age_max_ms}, and another is to be written: see to it and remove it, raise \
-                     the bound, or set dead_letters.at_max = \"drop-oldest\"",
-                    rules.topic,
-                    identity::text_of_time(oldest)
-                );
-                Err(Error::fatal("dead-letters-full", what))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn drop_oldest_letters(&self) -> Result<(), Error> {
-        let rules = &self.host.pipeline.dead_letters;
-        if rules.at_max == AtMax::DropOldest {
-            let max = Retained { records: rules.records_max, bytes: rules.bytes_max };
-            while self.host.transport.drop_oldest(&rules.topic, max)?.more {}
-        }
-        Ok(())
+    fn take_room(&self) -> Result<Held, Error> {
+        let (count, bytes) = (self.letters.len(), self.letters.bytes() as u64);
+        let more = Retained { records: count as u64, bytes };
+        Ok(Held { count, _place: self.host.letters.take(more, (self.host.now_ms)())? })
     }
 
     /// Records durable since the source's birth, and the dead letters among them.

@@ -4,7 +4,8 @@
 //! In order of the data's way: `transport` is the trait and its plain values, `ticket` the answer
 //! to a commit, `error` what can go wrong; `embedded` is the default, one SQLite file; `memory`
 //! lives as long as its value, for tests; `suite` is what every transport must pass; `lock` keeps a
-//! second host off the same folder; `age` says how old a topic's rows are.
+//! second host off the same folder; `age` says how old a topic's rows are, `room` keeps writers
+//! within a topic's bound.
 //!
 //! No rule of the stream is decided here: no watermark, id, dedup or route. `rusqlite` is known to
 //! `embedded` and to nobody else.
@@ -15,6 +16,7 @@ pub mod error;
 pub mod lock;
 pub mod memory;
 mod order;
+pub mod room;
 pub mod suite;
 pub mod ticket;
 pub mod transport;

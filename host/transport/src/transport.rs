@@ -98,8 +98,8 @@ pub trait Transport: Send + Sync {
     /// What a topic keeps, over all its partitions.
     fn retained(&self, topic: &str) -> Result<Retained, Error>;
 
-    /// Drops the oldest batches of a topic until it keeps no more than `max`. The work of one call
-    /// is bounded: call again while `more`.
+    /// Drops the oldest batches of a topic until it keeps no more than `max`, or nothing but its
+    /// newest batch. The work of one call is bounded: call again while `more`.
     fn drop_oldest(&self, topic: &str, max: Retained) -> Result<Dropped, Error>;
 
     /// The number of the generation with exactly these producers (in any order). If the newest

@@ -86,3 +86,72 @@ fn old_ones_go_though_nothing_fails_any_more() {
     host.signal("TERM");
     host.wait().success();
 }
+
+/// Eight tasks that refuse all they get.
+const WIDE: &str = r#"
+pawl = 1
+name = "t"
+data = "data"
+plugins = ["PLUGINS"]
+[topics.in]
+partitions = 8
+[topics.passed]
+[[stage]]
+name = "pass"
+input = "in"
+output = "passed"
+breaker = { records = 100, failed_share_max = 1.0 }
+[[stage.operator]]
+name = "pass"
+plugin = "sda-normalize"
+"#;
+
+fn wide(name: &str, count: usize) -> Folder {
+    let folder = Folder::new(name, WIDE);
+    let lines: Vec<String> = (0..count).map(|number| format!("no observation {number}")).collect();
+    folder.produce("in", &input::joined(&lines));
+    folder
+}
+
+#[test]
+fn many_tasks_together_write_no_more_than_the_bound() {
+    for bound in [300, 1000] {
+        let folder = wide("together", 4000);
+        let set = format!("dead_letters.records_max={bound}");
+        folder.run(&["--until-idle", "--set", &set]).fails(1, &["dead-letters-full"]);
+        let kept = letters(&folder);
+        assert!((1..=bound).contains(&kept), "{kept} of {bound}");
+        folder.run(&["--until-idle"]).success();
+        assert_eq!(letters(&folder), 4000, "none is lost");
+    }
+}
+
+#[test]
+fn where_the_oldest_go_some_are_kept_however_small_the_bound() {
+    for (count, bound) in [(200, "records_max=10"), (4000, "records_max=100"), (200, "bytes_max=1")]
+    {
+        let folder = wide("some", count);
+        let bound = format!("dead_letters.{bound}");
+        let sets = ["--set", &bound, "--set", "dead_letters.at_max=drop-oldest"];
+        folder.run(&[&["--until-idle"], &sets[..]].concat()).success();
+        let kept = letters(&folder);
+        // By bytes the newest batch stays, however large it is.
+        let most = if bound.contains("bytes") { count } else { count / 20 };
+        assert!((1..=most.max(10)).contains(&kept), "{kept} with {bound}");
+    }
+}
+
+#[test]
+fn a_bound_that_is_smaller_than_a_commit_is_filled_before_the_task_stops() {
+    let folder = Folder::new("smaller", PIPELINE);
+    refused(&folder, 0, 209);
+    let bound = ["--until-idle", "--set", "dead_letters.records_max=20"];
+    folder.run(&bound).fails(1, &["dead-letters-full", "--sent-back"]);
+    assert!((1..=20).contains(&letters(&folder)), "{}", letters(&folder));
+    let trim = ["topic", "trim", "-p", "p.toml", "t.dlq", "--unneeded", "--dead-letters"];
+    for _ in 0..3 {
+        folder.pawl(&trim, b"").success();
+        folder.run(&bound).fails(1, &["dead-letters-full"]);
+        assert!((1..=20).contains(&letters(&folder)), "with room it goes on");
+    }
+}

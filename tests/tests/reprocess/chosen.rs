@@ -20,10 +20,27 @@ fn drafts() -> Vec<Draft> {
         .collect()
 }
 
+/// The same, and differing in who refused them, too.
+fn of_several() -> Vec<Draft> {
+    let mut drafts = drafts();
+    for draft in &mut drafts {
+        let number = draft.number as usize;
+        draft.operator_version = format!("0.{}.0", number % 4);
+        draft.schema_version = (1 + number % 6).to_string();
+        draft.class = ["permanent", "transient", "late"][number / 7 % 3].to_owned();
+        draft.component = format!("d884{}{}", number % 8, "0".repeat(59));
+        if number % 10 == 9 {
+            (draft.stage, draft.operator) = ("order".to_owned(), "order".to_owned());
+            draft.origin = ("orders".to_owned(), 0, draft.number);
+        }
+    }
+    drafts
+}
+
 #[test]
 fn each_filter_sends_exactly_what_it_says() {
     let folder = Folder::new("filters", PIPELINE);
-    let drafts = drafts();
+    let drafts = of_several();
     folder.write_letters(&drafts);
     let hours =
         |number: i64| pawl_core::identity::text_of_time(1_795_000_000_000 + number * 3_600_000);
@@ -40,7 +57,7 @@ fn each_filter_sends_exactly_what_it_says() {
         (vec!["--origin", "in/1"], |d| d.origin.1 == 1),
         (vec!["--origin", "in/1/10..30"], |d| d.origin.1 == 1 && (10..30).contains(&d.number)),
         (vec!["--origin", "in/0", "--origin", "in/2/..10"], |d| {
-            d.origin.1 == 0 || d.origin.1 == 2 && d.number < 10
+            d.origin.0 == "in" && d.origin.1 == 0 || d.origin.1 == 2 && d.number < 10
         }),
         (vec!["--header", "source=radar-3"], |d| d.number % 5 == 3),
         (vec!["--header", "source=radar-3", "--header", "source=radar-4"], |d| d.number % 5 > 2),
@@ -50,9 +67,13 @@ fn each_filter_sends_exactly_what_it_says() {
         (vec!["--id", &id[..12]], |d| d.number == 17),
         (vec!["--replays", "2"], |d| d.replays == 2),
         (vec!["--replays", "1.."], |d| d.replays > 0),
-        (vec!["--component", "D884"], |_| true),
-        (vec!["--schema-version", "1", "--operator", "pass", "--stage", "pass"], |_| true),
-        (vec!["--class", "permanent"], |_| true),
+        (vec!["--component", "D8845"], |d| d.number % 8 == 5),
+        (vec!["--schema-version", "2"], |d| d.number % 6 == 1),
+        (vec!["--operator", "order"], |d| d.operator == "order"),
+        (vec!["--operator", "pass", "--stage", "pass"], |d| d.operator == "pass"),
+        (vec!["--stage", "order"], |d| d.stage == "order"),
+        (vec!["--operator-version", "0.3.0"], |d| d.number % 4 == 3),
+        (vec!["--class", "transient"], |d| d.class == "transient"),
     ];
     for (arguments, meant) in cases {
         let copy = folder.copy("filter");
@@ -60,7 +81,9 @@ fn each_filter_sends_exactly_what_it_says() {
         assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.err);
         let wanted: BTreeSet<String> =
             drafts.iter().filter(|draft| meant(draft)).map(Draft::id).collect();
-        let found = sent(&copy, "pass");
+        let mut found = sent(&copy, "pass");
+        found.extend(sent(&copy, "order"));
+        assert!(!wanted.is_empty() && wanted.len() < drafts.len(), "{arguments:?} tells nothing");
         assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), wanted, "{arguments:?}");
         assert!(found.values().all(|count| *count == 1));
         assert_eq!(json(&ended)["sent"], wanted.len());
@@ -109,7 +132,13 @@ fn what_matches_nothing_or_is_no_filter_has_an_exit_code_of_its_own() {
     replay(&folder, &["--matches", "("]).fails(2, &["--matches"]);
     replay(&folder, &["--origin", "in/x"]).fails(2, &["--origin"]);
     replay(&folder, &["--id", "xyz"]).fails(2, &["--id"]);
+    for digits in ["2026", "20261124"] {
+        replay(&folder, &["--since", digits]).fails(2, &["--since", "RFC 3339"]);
+    }
+    replay(&folder, &["--class", "permanant"]).fails(2, &["--class", "did you mean permanent"]);
     replay(&folder, &["--run", "12"]).fails(2, &["--run"]);
+    let unknown = "0123456789abcdef0123456789abcdef";
+    replay(&folder, &["--run", unknown]).fails(2, &["--run", unknown]);
     replay(&folder, &["--rate", "0"]).fails(2, &["--rate"]);
     replay(&folder, &["--kind", "frame"]).success();
     replay(&folder, &["--kind", "frame"]).fails(3, &[]);
@@ -176,4 +205,45 @@ fn the_tool_of_its_own_name_is_the_same() {
     let ended = folder.start_command(reprocess(&folder, &["--kind", "late"])).wait();
     ended.fails(3, &[]);
     assert_eq!(sent(&folder, "pass").len(), 20);
+}
+
+#[test]
+fn a_run_that_matches_nothing_does_not_end_one_that_works() {
+    let folder = Folder::new("beside-nothing", PIPELINE);
+    folder.write_letters(&drafts());
+    let mut works = folder.start_command(reprocess(&folder, &["--rate", "30"]));
+    works.wait_until_it_says("run ");
+    let ended = replay(&folder, &["--kind", "no-such"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert!(!ended.err.contains("cut short"), "{}", ended.err);
+    works.wait().success();
+    assert_eq!(sent(&folder, "pass").len(), 60);
+}
+
+#[test]
+fn a_listing_takes_the_same_filters_and_one_letter_is_shown_only_where_it_is_plain_which() {
+    let folder = Folder::new("shown", PIPELINE);
+    let drafts = drafts();
+    folder.write_letters(&drafts);
+    let dlq = |arguments: &[&str]| {
+        folder.pawl(&[&["dlq", arguments[0], "-p", "p.toml"], &arguments[1..]].concat(), b"")
+    };
+    let listed = dlq(&["ls", "--kind", "frame", "--json"]).success().text();
+    assert_eq!(listed.lines().count(), 20);
+    let id = drafts[17].id();
+    let shown = json(&dlq(&["show", &id, "--json"]).success());
+    assert_eq!(
+        (&shown["topic"], &shown["value"]),
+        (&"t.dlq".into(), &drafts[17].payload.clone().into())
+    );
+    assert_eq!(shown["headers"]["pawl-id"], id);
+    // Two of a thousand begin alike.
+    let more: Vec<Draft> = (1000..3000).map(Draft::new).collect();
+    folder.write_letters(&more);
+    let mut ids: Vec<String> = more.iter().map(Draft::id).collect();
+    ids.sort();
+    let alike = ids.windows(2).find(|two| two[0][..4] == two[1][..4]).expect("some begin alike");
+    let said = [&alike[0][..4], &alike[0], &alike[1], "more digits"];
+    dlq(&["show", &alike[0][..4]]).fails(2, &said);
+    dlq(&["show", &alike[0]]).success();
 }

@@ -160,3 +160,69 @@ fn a_review_shows_what_is_new_and_new_kinds_first() {
     replay(&folder, &[]).success();
     assert_eq!(json(&review(&["--json"]))["kinds"], serde_json::json!([]));
 }
+
+#[test]
+fn a_header_that_comes_late_is_absent_in_all_letters_before() {
+    let folder = Folder::new("late-header", PIPELINE);
+    let drafts: Vec<Draft> = (0..30)
+        .map(|number| {
+            let mut draft = Draft::new(number);
+            draft.origin.1 = 0;
+            if number >= 20 {
+                draft.headers = vec![("station".to_owned(), "st-1".to_owned())];
+            }
+            draft
+        })
+        .collect();
+    folder.write_letters(&drafts);
+    let arguments = ["dlq", "stats", "-p", "p.toml", "--json"];
+    let stats = json(&folder.pawl(&arguments, b"").success());
+    let wanted = [("-".to_owned(), 20), ("st-1".to_owned(), 10)];
+    assert_eq!(told(&stats, "header station"), wanted.into_iter().collect());
+}
+
+#[test]
+fn a_review_counts_a_letter_that_a_crash_wrote_twice_once() {
+    let folder = Folder::new("review-twice", PIPELINE);
+    let drafts: Vec<Draft> = (0..12).map(Draft::new).collect();
+    folder.write_letters(&drafts);
+    folder.write_letters(&drafts);
+    let arguments = ["dlq", "review", "-p", "p.toml", "--json"];
+    assert_eq!(json(&folder.pawl(&arguments, b"").success())["kinds"][0]["new"], 12);
+}
+
+#[test]
+fn headers_that_nobody_can_mean_are_counted_and_stop_nothing() {
+    let folder = Folder::new("hostile", PIPELINE);
+    let mut drafts: Vec<Draft> = (0..4).map(Draft::new).collect();
+    drafts[1].failed_ms = i64::MIN + 1;
+    drafts[2].failed_ms = i64::MAX;
+    drafts[3].replays = u32::MAX;
+    folder.write_letters(&drafts);
+    for arguments in
+        [&["--json"][..], &[], &["--bucket", "7d"], &["--until", "9223372036854775807"]]
+    {
+        let arguments = [&["dlq", "stats", "-p", "p.toml"], arguments].concat();
+        folder.pawl(&arguments, b"").success();
+    }
+    folder.pawl(&["dlq", "review", "-p", "p.toml", "--done"], b"").success();
+    assert_eq!(json(&replay(&folder, &["--json"]))["not_sent"][0]["why"], "parked");
+}
+
+#[test]
+fn a_first_spike_of_all_is_explained_too() {
+    let folder = Folder::new("first-spike", PIPELINE);
+    let drafts: Vec<Draft> = (0..50)
+        .map(|number| {
+            let kind = if number % 10 == 0 { "frame" } else { "out-of-range" };
+            Draft { kind: kind.to_owned(), failed_ms: END_MS - 60_000, ..Draft::new(number) }
+        })
+        .collect();
+    folder.write_letters(&drafts);
+    let until = text_of_time(END_MS);
+    let arguments = ["dlq", "stats", "-p", "p.toml", "--until", &until, "--json"];
+    let change = json(&folder.pawl(&arguments, b"").success())["change"].clone();
+    let shared = change["shared"].as_array().unwrap();
+    let kind = serde_json::json!({ "field": "error kind", "value": "out-of-range" });
+    assert!(shared.contains(&kind), "{change}");
+}

@@ -108,3 +108,24 @@ fn what_would_be_late_and_what_the_window_forgot_is_told_beforehand() {
     let said = json(&replay(&folder, &["--beyond-horizon", "--json"]).success());
     assert_eq!((&said["sent"], &said["late"]), (&5.into(), &3.into()));
 }
+
+#[test]
+fn a_letter_is_tried_with_the_time_that_the_log_gave_its_root() {
+    let pipeline = PIPELINE.replace(
+        "event_time = { field = \"/t_ms\" }\nwatermark = { disorder_ms = 1000, agree = 1 }",
+        "event_time = \"timestamp\"\nwatermark = { disorder_ms = 1000, agree = 1 }",
+    );
+    assert_ne!(pipeline, PIPELINE);
+    let folder = Folder::new("by-timestamp", &pipeline);
+    let mut draft = Draft::new(0);
+    (draft.stage, draft.operator) = ("window".to_owned(), "window".to_owned());
+    draft.origin = ("times".to_owned(), 0, 0);
+    draft.payload = input::observation("o0", 1, input::START_MS);
+    // Behind the watermark that comes of a record that is appended now.
+    draft.failed_ms = 4_000_000_000_000;
+    folder.produce("times", &input::observation("o1", 1, input::START_MS));
+    folder.run(&["--until-idle"]).success();
+    folder.write_letters(&[draft]);
+    let said = json(&replay(&folder, &["--dry-run", "--json"]).success());
+    assert_eq!(said["tried"]["succeed"], 1, "{said}");
+}

@@ -1,5 +1,6 @@
 //! The options by which dead letters are chosen, the same for every command that chooses.
 
+use crate::data;
 use crate::failure::usage;
 use anyhow::Result;
 use clap::Args;
@@ -7,6 +8,9 @@ use pawl_core::record::Timestamp;
 use pawl_reprocess::{Condition, Filter, Meta, Origin, Span, time_of};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
+
+/// What `pawl-class` may be.
+const CLASSES: [&str; 3] = ["permanent", "transient", "late"];
 
 /// Conditions on dead letters. All must hold; an option given again adds an alternative.
 #[derive(Debug, Args)]
@@ -30,7 +34,7 @@ pub struct Choice {
     /// rejected, trap, timeout, memory, host-crash, retries-exhausted, sink-rejected, ...
     #[arg(long, value_name = "WORD")]
     disposition: Vec<String>,
-    /// Failed at or after this time: RFC 3339, a day, or how long ago (-2h)
+    /// Failed at or after: RFC 3339, a day, milliseconds since 1970, or how long ago (-2h)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Failed before this time
@@ -78,6 +82,12 @@ impl Choice {
             (Meta::OperatorVersion, &self.operator_version),
             (Meta::SchemaVersion, &self.schema_version),
         ] {
+            let known = if meta == Meta::Class { &CLASSES[..] } else { &[] };
+            let wrong = any.iter().find(|one| !known.is_empty() && !known.contains(&one.as_str()));
+            if let Some(wrong) = wrong {
+                let meant = data::meant(wrong, known);
+                return Err(usage(format!("--class: there is no class `{wrong}`; {meant}")));
+            }
             if !any.is_empty() {
                 conditions.push(Condition::Is(meta, any.clone()));
             }

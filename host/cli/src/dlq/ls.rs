@@ -2,41 +2,42 @@
 //! a dead letter twice with one id; it is listed twice and counted once. Says which were sent back,
 //! and which are parked: failed again too often.
 
-use super::letter::Letter;
-use super::{each_letter, topic};
+use super::{LsArguments, field, topic};
 use crate::out::{Out, json_line, note};
-use crate::rows::Cursor;
 use anyhow::Result;
-use pawl_pipeline::Pipeline;
-use pawl_reprocess::Ledger;
+use pawl_reprocess::{Ledger, Letter, Scan};
+use pawl_service::clock::{Clock, SystemClock};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-/// Lists them.
-pub fn ls(pipeline: &Pipeline, json: bool) -> Result<()> {
-    let Some((transport, partitions)) = topic(pipeline)? else { return Ok(()) };
+/// Lists those that are chosen.
+pub fn ls(arguments: &LsArguments) -> Result<()> {
+    let pipeline = &arguments.file.load()?;
+    let filter = arguments.choice.filter(SystemClock::default().now_ms())?;
+    let Some((transport, _)) = topic(pipeline)? else { return Ok(()) };
+    let Some(scan) = Scan::open(&transport, &pipeline.dead_letters.topic)? else { return Ok(()) };
     let mut out = Out::new();
     let mut counts = Counts::default();
     let states = States {
         ledger: Ledger::read(&transport, pipeline, None)?,
         replays_max: pipeline.dead_letters.replays_max,
     };
-    for partition in 0..partitions {
-        let mut cursor = Cursor::at_start(&transport, &pipeline.dead_letters.topic, partition)?;
-        each_letter(&mut cursor, |letter| {
-            let repeated = counts.take_in(&letter);
-            let state = states.of(&letter);
-            *counts.states.entry(state).or_default() += u64::from(!repeated);
-            match json {
-                true => out.line(json_line(&as_json(&letter, repeated, state))?)?,
-                false => out.line(as_text(&letter, repeated, state))?,
-            }
-            Ok(ControlFlow::<()>::Continue(()))
-        })?;
-    }
+    scan.each_or::<anyhow::Error>(|letter| {
+        if !filter.takes(letter) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let repeated = counts.take_in(letter);
+        let state = states.of(letter);
+        *counts.states.entry(state).or_default() += u64::from(!repeated);
+        match arguments.json {
+            true => out.line(json_line(&as_json(letter, repeated, state))?)?,
+            false => out.line(as_text(letter, repeated, state))?,
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     out.flush()?;
-    if !json {
+    if !arguments.json {
         counts.print(&mut out)?;
     }
     Ok(())
@@ -50,10 +51,9 @@ struct States {
 
 impl States {
     fn of(&self, letter: &Letter<'_>) -> &'static str {
-        let replays = letter.field("pawl-replay-count").parse().unwrap_or(0);
         match letter.id() {
             Some(id) if self.ledger.has(id) => "sent back",
-            _ if replays >= self.replays_max => "parked",
+            _ if letter.replays() >= self.replays_max => "parked",
             _ => "open",
         }
     }
@@ -73,7 +73,7 @@ impl Counts {
         self.rows += 1;
         let repeated = letter.id().is_some_and(|id| !self.ids.insert(id));
         if !repeated {
-            let kind = (letter.field("pawl-class"), letter.field("pawl-error-kind"));
+            let kind = (field(letter, "pawl-class"), field(letter, "pawl-error-kind"));
             *self.kinds.entry(kind).or_default() += 1;
         }
         repeated
@@ -106,7 +106,7 @@ impl Counts {
 }
 
 fn as_text(letter: &Letter<'_>, repeated: bool, state: &str) -> String {
-    let field = |name| letter.field(name);
+    let field = |name| field(letter, name);
     let place = format!("{}/{}", letter.partition, letter.offset);
     let operator = format!("{}/{}", field("pawl-stage"), field("pawl-operator"));
     let from =

@@ -30,8 +30,8 @@ const ASK_ABOVE: u64 = 1000;
 /// Send dead letters back to the operators that refused them
 ///
 /// Also while the pipeline runs. Each is sent once, whatever is killed: run the same again and it
-/// goes on. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing matched, 4 some that matched
-/// could not be sent.
+/// goes on. Exit codes: 0 all that matched was sent, up to --max; 1 failed; 2 wrong usage;
+/// 3 nothing matched; 4 some that matched could not be sent.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -48,7 +48,7 @@ struct How {
     /// Show what would be sent, and try it against the operators as they are now; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// In a dry run, try so many records at most; 0: none
+    /// In a dry run, try so many records at most, for a minute at most; 0: none
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     try_max: u64,
     /// Send so many at most, in order of partition and age
@@ -93,7 +93,7 @@ pub fn replay(arguments: &Arguments) -> Result<()> {
         parked: how.parked,
         beyond_horizon: how.beyond_horizon,
         max: how.max,
-        run: how.run.clone(),
+        run: how.run.as_ref().map(|run| run.to_ascii_lowercase()),
         rate: how.rate,
     };
     match how.dry_run {
@@ -104,11 +104,14 @@ pub fn replay(arguments: &Arguments) -> Result<()> {
 
 fn dry_run(pipeline: &Pipeline, options: &Options, how: &How) -> Result<()> {
     let Some(transport) = open_to_read(pipeline)? else { return nothing(options, how) };
+    let bar = if how.json { Progress::none() } else { Progress::of_records(None) };
     let mut trials = match how.try_max {
         0 => None,
-        max => Some(Trials::new(pipeline, max)?),
+        max => Some(Trials::new(pipeline, max, || bar.add(1))?),
     };
-    let selected = pawl_reprocess::plan(&transport, pipeline, options, trials.as_mut())?;
+    let planned = pawl_reprocess::plan(&transport, pipeline, options, trials.as_mut());
+    let selected = planned.map_err(explained)?;
+    bar.end();
     match how.json {
         true => report::planned_json(options, &selected, trials.as_ref())?,
         false => report::planned(options, &selected, trials.as_ref())?,
@@ -135,7 +138,8 @@ fn send(pipeline: &Pipeline, options: &Options, how: &How, clock: &SystemClock) 
     let Some(transport) = open_to_read(pipeline)? else { return nothing(options, how) };
     let mut total = None;
     if terminal::stderr_is_watched() {
-        let planned = pawl_reprocess::plan(&transport, pipeline, options, None)?;
+        let planned =
+            pawl_reprocess::plan(&transport, pipeline, options, None).map_err(explained)?;
         if !how.yes && std::io::stdin().is_terminal() && planned.to_send > ASK_ABOVE {
             ask(options, &planned)?;
         }
@@ -155,12 +159,21 @@ fn send(pipeline: &Pipeline, options: &Options, how: &How, clock: &SystemClock) 
     let now = || clock.now_ms();
     let done = pawl_reprocess::replay(&transport, pipeline, options, &now, &mut progress);
     drop(bar);
-    let Replayed { run, selected, sent } = done?;
+    let Replayed { run, selected, sent } = done.map_err(explained)?;
+    let run = run.as_deref();
     match how.json {
-        true => report::sent_json(options, &selected, &run, sent)?,
-        false => report::sent(options, &selected, &run, sent)?,
+        true => report::sent_json(options, &selected, run, sent)?,
+        false => report::sent(options, &selected, run, sent)?,
     }
     end(&selected)
+}
+
+/// A run that is not known is a wrong argument.
+fn explained(error: pawl_reprocess::Error) -> anyhow::Error {
+    match error {
+        pawl_reprocess::Error::UnknownRun { .. } => usage(format!("--run: {error}")),
+        other => other.into(),
+    }
 }
 
 /// Asks a person whether so many are meant.

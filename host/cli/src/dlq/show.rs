@@ -1,18 +1,20 @@
 //! `pawl dlq show`: one dead letter whole.
 
-use super::letter::Letter;
-use super::{each_letter, topic};
+use super::{ShowArguments, topic};
 use crate::failure::usage;
-use crate::out::{Out, shown, shown_bytes};
-use crate::rows::Cursor;
+use crate::out::{Out, json_line, shown, shown_bytes};
+use crate::record_json::Printed;
 use anyhow::Result;
 use pawl_core::record::Offset;
-use pawl_pipeline::Pipeline;
-use pawl_transport::Transport;
+use pawl_reprocess::{Letter, Meta, Scan};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// Hex digits of an id from which on it may be abbreviated.
 const ID_DIGITS_MIN: usize = 4;
+
+/// Ids that are named where one beginning means several.
+const NAMED_MAX: usize = 5;
 
 /// How a dead letter is named.
 enum Which<'a> {
@@ -21,47 +23,56 @@ enum Which<'a> {
 }
 
 /// Shows it.
-pub fn show(pipeline: &Pipeline, which: &str, payload_only: bool) -> Result<()> {
+pub fn show(arguments: &ShowArguments) -> Result<()> {
+    let pipeline = &arguments.file.load()?;
+    let which = arguments.which.as_str();
     let wanted = parse(which)?;
     let missing = || usage(format!("there is no dead letter {}", shown(which)));
-    let Some((transport, partitions)) = topic(pipeline)? else { return Err(missing()) };
+    let Some((transport, _)) = topic(pipeline)? else { return Err(missing()) };
     let topic = pipeline.dead_letters.topic.as_str();
-    let partitions = match wanted {
-        Which::Place(partition, _) => partition..partition.saturating_add(1),
-        Which::Id(_) => 0..partitions,
+    let open = || Scan::open(&transport, topic)?.ok_or_else(missing);
+    let (partition, offset) = match wanted {
+        Which::Place(partition, offset) => (partition, offset),
+        Which::Id(id) => place_of(&open()?, id)?.ok_or_else(missing)?,
     };
-    let mut out = Out::new();
-    for partition in partitions {
-        let mut cursor = match wanted {
-            Which::Id(_) => Cursor::at_start(&transport, topic, partition)?,
-            Which::Place(_, offset) => {
-                let (first, end) = transport.range(topic, partition)?;
-                if !(first..end).contains(&offset) {
-                    return Err(missing());
-                }
-                Cursor::at(&transport, topic, partition, offset)
+    let scan = open()?.only(partition, offset).ok_or_else(missing)?;
+    let (mut out, mut found) = (Out::new(), false);
+    scan.each_or::<anyhow::Error>(|letter| {
+        found = true;
+        match (arguments.payload, arguments.json) {
+            (true, _) => out.bytes(letter.payload())?,
+            (_, true) => {
+                let place = (topic, letter.partition, letter.offset);
+                out.line(json_line(&Printed::new(place, letter.records(), letter.row))?)?;
             }
-        };
-        let found = each_letter(&mut cursor, |letter| {
-            let is_it = match wanted {
-                Which::Place(_, offset) if letter.offset == offset => true,
-                // A control row: what follows it was not asked for.
-                Which::Place(..) => return Ok(ControlFlow::Break(false)),
-                Which::Id(id) => letter.header("pawl-id").is_some_and(|own| {
-                    own.get(..id.len()).is_some_and(|own| own.eq_ignore_ascii_case(id.as_bytes()))
-                }),
-            };
-            if !is_it {
-                return Ok(ControlFlow::Continue(()));
-            }
-            print(&mut out, &letter, payload_only)?;
-            Ok(ControlFlow::Break(true))
-        })?;
-        if found == Some(true) {
-            return out.flush();
+            _ => print(&mut out, letter)?,
         }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    // A row that is none of a record's is no dead letter.
+    if found { out.flush() } else { Err(missing()) }
+}
+
+/// Where the dead letter lies whose id begins so; an error if several do.
+fn place_of(scan: &Scan<'_>, id: &str) -> Result<Option<(u32, Offset)>> {
+    let mut found = BTreeMap::new();
+    scan.each(|letter| {
+        let own = letter.text(Meta::Id);
+        let begins = own.get(..id.len()).is_some_and(|own| own.eq_ignore_ascii_case(id));
+        if begins && found.len() <= NAMED_MAX {
+            found.entry(own.to_owned()).or_insert((letter.partition, letter.offset));
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if found.len() <= 1 {
+        return Ok(found.into_values().next());
     }
-    Err(missing())
+    let named: Vec<String> = found.keys().take(NAMED_MAX).map(|id| shown(id)).collect();
+    let more = if found.len() > NAMED_MAX { ", ..." } else { "" };
+    Err(usage(format!(
+        "several dead letters begin with {id}: {}{more}; give more digits",
+        named.join(", ")
+    )))
 }
 
 fn parse(which: &str) -> Result<Which<'_>> {
@@ -80,13 +91,10 @@ fn parse(which: &str) -> Result<Which<'_>> {
     )))
 }
 
-fn print(out: &mut Out, letter: &Letter<'_>, payload_only: bool) -> Result<()> {
-    if payload_only {
-        return out.bytes(letter.payload());
-    }
+fn print(out: &mut Out, letter: &Letter<'_>) -> Result<()> {
     let whole = |bytes| shown_bytes(bytes, usize::MAX);
     out.line(format!("place: {}/{}", letter.partition, letter.offset))?;
-    let key = letter.records.keys.get(letter.row);
+    let key = letter.records().keys.get(letter.row);
     out.line(format!("key: {}", key.map_or_else(|| "none".to_owned(), whole)))?;
     let (ours, own): (Vec<_>, Vec<_>) =
         letter.headers().partition(|(name, _)| name.starts_with("pawl-"));

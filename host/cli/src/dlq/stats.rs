@@ -78,7 +78,7 @@ pub fn stats(arguments: &Arguments) -> Result<()> {
 /// The shortest usual length with which all fit into one chart.
 fn fitting_bucket(stats: &Stats) -> i64 {
     let minute = 60_000;
-    let span = stats.span.map_or(0, |(first, last)| last - first);
+    let span = stats.span.map_or(0, |(first, last)| last.saturating_sub(first));
     let usual = [minute, 5 * minute, 15 * minute, 60 * minute, 360 * minute, 1440 * minute];
     let fits = usual.into_iter().find(|length| span / length < BUCKETS_MAX as i64 / 2);
     fits.unwrap_or(7 * 1440 * minute)

@@ -44,6 +44,12 @@ fn check(pipeline: &Pipeline, topic: &str) -> Result<()> {
              and leave the name out here"
         )));
     }
+    if let Some(own) = pipeline.own_topic(topic) {
+        let own = own.words();
+        return Err(usage(format!(
+            "topic {topic} is one of the host's own ({own}), which makes it when it needs it"
+        )));
+    }
     match pawl_pipeline::is_topic_name(topic) {
         true => Ok(()),
         false => Err(usage(format!("{}: {}", shown(topic), pawl_pipeline::TOPIC_NAME))),

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use pawl_core::commit::{Progress, TaskId};
 use pawl_core::record::Offset;
-use pawl_pipeline::{KeySource, Pipeline};
+use pawl_pipeline::{KeySource, OwnTopic, Pipeline};
 use pawl_transport::{Embedded, Transport};
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ pub fn of(pipeline: &Pipeline, transport: Option<&Embedded>, topic: &str) -> Res
     let declared = pipeline.topics.get(topic);
     let mut facts = Facts {
         topic: topic.to_owned(),
-        role: role(pipeline, topic),
+        role: pipeline.own_topic(topic).map(OwnTopic::words),
         declared: declared.is_some(),
         made: false,
         partitions: Vec::new(),
@@ -135,19 +135,4 @@ fn writers(pipeline: &Pipeline, topic: &str) -> Vec<String> {
     let sources = sources.map(|source| format!("source.{}", source.name));
     let stages = pipeline.writers(topic).into_iter().map(|stage| stage.name.clone());
     stages.chain(sources).collect()
-}
-
-fn role(pipeline: &Pipeline, topic: &str) -> Option<&'static str> {
-    let is_state = topic
-        .strip_prefix(&format!("{}.source.", pipeline.name))
-        .is_some_and(|name| pipeline.sources.iter().any(|source| source.name == name));
-    if topic == pipeline.dead_letters.topic {
-        Some("dead letters")
-    } else if pipeline.stages.iter().any(|stage| stage.replay == topic) {
-        Some("dead letters sent back")
-    } else if is_state {
-        Some("place of a source")
-    } else {
-        None
-    }
 }

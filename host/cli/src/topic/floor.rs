@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use pawl_checkpoint::Store;
 use pawl_core::commit::{Progress, TaskId};
 use pawl_core::record::Offset;
-use pawl_pipeline::Pipeline;
+use pawl_pipeline::{OwnTopic, Pipeline};
 use serde::Serialize;
 
 /// What of a partition may go.
@@ -31,6 +31,9 @@ pub fn all(pipeline: &Pipeline, facts: &Facts) -> Vec<Floor> {
 
 /// For a partition that ends at `end`.
 pub fn one(pipeline: &Pipeline, topic: &str, partition: u32, end: Offset) -> Floor {
+    if let Some(why) = kept_whole(pipeline, topic) {
+        return Floor { partition, below: None, reader: None, why: Some(why) };
+    }
     let mut floor = Floor { partition, below: Some(end), reader: None, why: None };
     for task in reading(pipeline, topic, partition) {
         match needed_from(pipeline, topic, &task) {
@@ -47,6 +50,18 @@ pub fn one(pipeline: &Pipeline, topic: &str, partition: u32, end: Offset) -> Flo
         }
     }
     floor
+}
+
+/// Why no person may let go of any row of a topic, if it is one that the host keeps small itself.
+pub fn kept_whole(pipeline: &Pipeline, topic: &str) -> Option<String> {
+    let own = pipeline.own_topic(topic)?;
+    let without = match own {
+        OwnTopic::DeadLetters | OwnTopic::SentBack => return None,
+        OwnTopic::Place => "its input would be read again from the start",
+        OwnTopic::Ledger => "dead letters would be sent back a second time",
+        OwnTopic::Reviews => "the next review would show all dead letters as new",
+    };
+    Some(format!("{topic} is the host's own ({}): without it {without}", own.words()))
 }
 
 /// The first row that a task may need again. An error: that cannot be told, or all of them.

@@ -8,7 +8,7 @@ use crate::failure::usage;
 use crate::out::{Out, json_line, note};
 use anyhow::{Result, anyhow};
 use pawl_core::record::Offset;
-use pawl_pipeline::Pipeline;
+use pawl_pipeline::{OwnTopic, Pipeline};
 use pawl_transport::{Embedded, Transport};
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ struct Trimmed<'a> {
 /// Trims it.
 pub fn trim(pipeline: &Pipeline, arguments: &TrimArguments) -> Result<()> {
     let topic = arguments.topic.as_str();
+    check(pipeline, arguments)?;
     let Some((transport, count)) = data::topic_to_read(pipeline, topic)? else {
         note(&format!("topic {topic} has no records yet"));
         return Ok(());
@@ -41,11 +42,19 @@ pub fn trim(pipeline: &Pipeline, arguments: &TrimArguments) -> Result<()> {
              (--partition)"
         )));
     }
+    let taken = match arguments.sent_back {
+        true => pawl_reprocess::taken_below(&transport, pipeline)?,
+        false => Vec::new(),
+    };
     let mut plan = Vec::new();
     for partition in partitions {
         let (first, end) = transport.range(topic, partition)?;
         let of = Partition { partition, first, end };
-        let floor = floor::one(pipeline, topic, partition, end);
+        let mut floor = floor::one(pipeline, topic, partition, end);
+        if arguments.sent_back {
+            let taken = taken.get(partition as usize).copied().unwrap_or(first);
+            floor.below = floor.below.map(|below| below.min(taken));
+        }
         plan.push((of, below(arguments, of, floor)?));
     }
     // Only now is anything opened for writing, or changed.
@@ -65,13 +74,33 @@ pub fn trim(pipeline: &Pipeline, arguments: &TrimArguments) -> Result<()> {
     out.flush()
 }
 
+/// Refuses what would take the host's own notes from it, or dead letters unawares.
+fn check(pipeline: &Pipeline, arguments: &TrimArguments) -> Result<()> {
+    let topic = arguments.topic.as_str();
+    if let Some(why) = floor::kept_whole(pipeline, topic) {
+        return Err(usage(format!("nothing of it may go: {why}")));
+    }
+    let are_letters = pipeline.own_topic(topic) == Some(OwnTopic::DeadLetters);
+    match (are_letters, arguments.sent_back || arguments.dead_letters) {
+        (true, false) => Err(usage(format!(
+            "{topic} holds dead letters: --sent-back lets go of those that were sent back and \
+             taken in; --dead-letters beside --below or --unneeded says that others may be lost"
+        ))),
+        (false, true) => Err(usage(format!(
+            "--sent-back and --dead-letters are for the topic of the dead letters, which is {}",
+            pipeline.dead_letters.topic
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Up to where rows go; an error if a reader needs any of them.
 fn below(arguments: &TrimArguments, of: Partition, floor: Floor) -> Result<Offset> {
     let place = format!("{}/{}", arguments.topic, of.partition);
     let reader = floor.reader.unwrap_or_default();
     let Some(allowed) = floor.below else {
         let why = format!("nothing of {place} may go: {}", floor.why.unwrap_or_default());
-        if arguments.unneeded {
+        if arguments.unneeded || arguments.sent_back {
             note(&why);
             return Ok(of.first);
         }

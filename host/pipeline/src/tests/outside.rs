@@ -151,3 +151,30 @@ fn an_address_of_an_object_store_with_credentials_is_refused_without_showing_it(
     let number = FILE.replace("aws_region = \"x\"", "aws_secret_access_key = 4711");
     assert!(!told(&number).contains("4711"), "{}", told(&number));
 }
+
+#[test]
+fn topics_of_the_host_are_not_for_files_to_name() {
+    let plain = |extra: &str| {
+        let text = format!(
+            "pawl = 1\nname = \"t\"\n{extra}\n[topics.in]\n[[stage]]\nname = \"s\"\ninput = \"in\"\n\
+             [[stage.operator]]\nname = \"o\"\nplugin = \"x\"\n"
+        );
+        parse(&text, Path::new(""), &[]).map(|(pipeline, _)| pipeline)
+    };
+    for own in ["t.replayed", "t.reviews", "t.source.gone", "t.s.replay"] {
+        let refused = plain(&format!("[topics.\"{own}\"]")).unwrap_err().to_string();
+        assert!(refused.contains(own), "{refused}");
+        let refused = plain(&format!("[dead_letters]\ntopic = \"{own}\"")).unwrap_err().to_string();
+        assert!(refused.contains("dead_letters.topic") && refused.contains(own), "{refused}");
+    }
+    for (topic, own) in [
+        ("t.replayed", OwnTopic::Ledger),
+        ("t.reviews", OwnTopic::Reviews),
+        ("t.source.gone", OwnTopic::Place),
+        ("t.s.replay", OwnTopic::SentBack),
+        ("t.dlq", OwnTopic::DeadLetters),
+    ] {
+        assert_eq!(plain("").unwrap().own_topic(topic), Some(own));
+    }
+    assert_eq!(plain("[topics.\"u.replayed\"]").unwrap().own_topic("u.replayed"), None);
+}

@@ -108,16 +108,19 @@ pub(super) fn find(
     let (new, old) = sum(&parts);
     (change.new, change.old) = (new as u64, old as u64);
     change.times = times(new, old, change.minutes);
-    // Without a time before there is nothing to compare with.
-    if new == 0.0 || old == 0.0 {
+    if new == 0.0 {
         return change;
     }
-    change.growths = growths(dimensions, &parts, &change);
-    let all_old = shares(dimensions.len(), &parts, |part| part.old);
+    // Without any before, nothing has grown; what the new ones share is still worth knowing.
+    if old > 0.0 {
+        change.growths = growths(dimensions, &parts, &change);
+    }
+    let is_first = old == 0.0;
+    let all = shares(dimensions.len(), &parts, |part| if is_first { part.new } else { part.old });
     let mut used = vec![false; dimensions.len()];
     let mut chosen: Vec<(usize, u32)> = Vec::new();
     while chosen.len() < CONDITIONS_MAX
-        && let Some((at, value)) = best(&parts, &all_old, old, &used)
+        && let Some((at, value)) = best(&parts, &all, old, &used)
     {
         used[at] = true;
         chosen.push((at, value));
@@ -168,10 +171,12 @@ fn shares(
     shares
 }
 
-/// The value whose share has grown most, among those that most of the new ones have.
+/// The value whose share has grown most, among those that most of the new ones have. `all`: the
+/// old ones; the new ones if there are no old ones: then fields that have several values come
+/// first, since what is the same in all tells less.
 fn best(
     parts: &[Part<'_>],
-    all_old: &[BTreeMap<u32, f64>],
+    all: &[BTreeMap<u32, f64>],
     all_old_sum: f64,
     used: &[bool],
 ) -> Option<(usize, u32)> {
@@ -186,10 +191,14 @@ fn best(
             let (before, sum) = match old_sum >= OLD_MIN {
                 true => (old.get(at), old_sum),
                 // Too few to say anything: all old ones are taken.
-                false => (all_old.get(at), all_old_sum),
+                false => (all.get(at), all_old_sum),
             };
             let before = before.and_then(|values| values.get(value)).copied().unwrap_or(0.0);
-            let gain = share - before / sum.max(1.0);
+            let gain = match all_old_sum > 0.0 {
+                true => share - before / sum.max(1.0),
+                false if all.get(at).is_some_and(|values| values.len() > 1) => share,
+                false => share / 2.0,
+            };
             let says_nothing = *value == OTHER || *value == ABSENT;
             if share < SHARE_MIN || gain < GAIN_MIN || says_nothing {
                 continue;

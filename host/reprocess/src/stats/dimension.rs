@@ -92,8 +92,8 @@ pub(super) fn all(by: &[By]) -> Vec<Dimension> {
     meta.chain(asked).collect()
 }
 
-/// Adds the letter's own headers that are not counted yet.
-pub(super) fn note_headers(dimensions: &mut Vec<Dimension>, letter: &Letter<'_>) {
+/// Adds the letter's own headers that are not counted yet; none of the `before` letters had them.
+pub(super) fn note_headers(dimensions: &mut Vec<Dimension>, letter: &Letter<'_>, before: u64) {
     for header in &letter.records().headers {
         if header.name.starts_with("pawl-") || header.column.get(letter.row).is_none() {
             continue;
@@ -109,7 +109,11 @@ pub(super) fn note_headers(dimensions: &mut Vec<Dimension>, letter: &Letter<'_>)
         }
         let (name, source) =
             (format!("header {}", header.name), Source::Header(header.name.clone()));
-        dimensions.push(Dimension::new(name, source, OWN_HEADER_VALUES_MAX));
+        let mut dimension = Dimension::new(name, source, OWN_HEADER_VALUES_MAX);
+        if let Some((_, absent)) = dimension.values.get_mut(ABSENT as usize) {
+            *absent = before;
+        }
+        dimensions.push(dimension);
     }
 }
 

@@ -13,9 +13,32 @@ use pawl_transport::ReadMax;
 const LOOK_EVERY_US: u64 = 100_000;
 
 impl Worker<'_, '_> {
-    /// Up to where rows wait to be admitted, if some do. A sink that sends at most once takes none:
-    /// a second decision about what is under way would have to stand among those of the input.
+    /// A sink that sends at most once takes nothing back: a second decision about what is under way
+    /// would have to stand among those of the input. What was sent back before it became such a
+    /// sink must not wait for ever without a word.
+    pub(super) fn refuse_stranded(&self) -> Result<(), Error> {
+        let life = &self.life;
+        if !life.stage.sink.as_ref().is_some_and(at_most_once) {
+            return Ok(());
+        }
+        let (topic, partition) = (&life.stage.replay, life.id.partition);
+        let (_, end) = life.context.transport.range(topic, partition)?;
+        let waiting = end.saturating_sub(self.committed.progress.admitted);
+        if waiting == 0 {
+            return Ok(());
+        }
+        let what = format!(
+            "{waiting} dead letters that were sent back wait in {topic}/{partition}, and sink {} \
+             sends at most once now, which takes none: set its mode back to \"at-least-once\", let \
+             them pass (`pawl topic describe {topic}` shows the lag), then change it",
+            life.stage.name
+        );
+        Err(Error::State { code: "sent-back-stranded", what })
+    }
+
+    /// Up to where rows wait to be admitted, if some do.
     pub(super) fn waits_for_admission(&self) -> Result<Option<Offset>, Error> {
+        self.refuse_stranded()?;
         let life = &self.life;
         if life.stage.sink.as_ref().is_some_and(at_most_once) {
             return Ok(None);

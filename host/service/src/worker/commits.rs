@@ -6,7 +6,7 @@ use crate::crash::{self, CrashPoint};
 use crate::dead_letters;
 use crate::error::Error;
 use pawl_core::commit::CommitBatch;
-use pawl_transport::Retained;
+use pawl_transport::room::Place;
 
 impl Worker<'_, '_> {
     /// Commits and checkpoints that are due.
@@ -19,11 +19,14 @@ impl Worker<'_, '_> {
             let rules = &self.life.context.pipeline.commit;
             let due = now - since >= rules.interval_ms.saturating_mul(1000)
                 || task.unsealed() >= rules.records_max
+                || self.rows_left() == 0
                 || task.waiting().0 >= UNCOMMITTED_BYTES_MAX
                 || self.credit.is_spent();
             if due {
                 // One commit in flight; a second one waits for it.
-                let must_wait = self.credit.is_spent() || task.waiting().0 >= UNCOMMITTED_BYTES_MAX;
+                let must_wait = self.credit.is_spent()
+                    || task.waiting().0 >= UNCOMMITTED_BYTES_MAX
+                    || self.rows_left() == 0;
                 match must_wait {
                     true => self.wait_for_credit()?,
                     false => self.poll_commit(false)?,
@@ -49,7 +52,7 @@ impl Worker<'_, '_> {
     }
 
     pub(super) fn submit(&mut self, batch: CommitBatch) -> Result<(), Error> {
-        let letters = self.check_dead_letters(&batch)?;
+        let (letters, place) = self.take_room(&batch)?;
         crash::at(CrashPoint::MidEmit);
         let commit = batch.commit.clone();
         let now = self.life.context.clock.now_ms();
@@ -58,7 +61,7 @@ impl Worker<'_, '_> {
         let taken = std::mem::take(&mut self.taken);
         let began_us = self.commit_since_us.take().unwrap_or(self.step_began_us);
         let traces = std::mem::take(&mut self.traces);
-        let held = Held { began_us, traces, commit, taken, letters };
+        let held = Held { began_us, traces, commit, taken, letters, _place: place };
         self.commit = Some(InFlight { ticket, held });
         self.told_quiescent = false;
         self.life.board.tell(|standing| standing.quiescent = false);
@@ -92,13 +95,9 @@ impl Worker<'_, '_> {
             (standing.watermark, standing.idle) = (watermark, idle);
             standing.in_flight = records;
         });
-        let context = &self.life.context;
         match held.letters {
             0 => Ok(()),
-            _ => dead_letters::drop_oldest(
-                context.transport.as_ref(),
-                &context.pipeline.dead_letters,
-            ),
+            _ => dead_letters::drop_oldest(self.life.context),
         }
     }
 
@@ -117,17 +116,19 @@ impl Worker<'_, '_> {
         self.poll_commit(true)
     }
 
-    /// Dead letters must have room before the commit that writes them.
-    pub(super) fn check_dead_letters(&self, batch: &CommitBatch) -> Result<u64, Error> {
+    /// Rows that the next commit may still hold, so that its dead letters, one for each row, can
+    /// fit within their bound.
+    pub(super) fn rows_left(&self) -> u64 {
         let rules = &self.life.context.pipeline.dead_letters;
-        let letters = batch.appends.iter().filter(|append| append.topic == rules.topic);
-        let (count, bytes) = letters.fold((0, 0), |(count, bytes), append| {
-            let records = &append.batch.records;
-            (count + records.len() as u64, bytes + records.bytes() as u64)
-        });
-        let (transport, now) =
-            (self.life.context.transport.as_ref(), self.life.context.clock.now_ms());
-        dead_letters::check_room(transport, rules, Retained { records: count, bytes }, now)?;
-        Ok(count)
+        dead_letters::rows_max(rules).saturating_sub(self.it.task.unsealed())
+    }
+
+    /// Dead letters must have room before the commit that writes them.
+    fn take_room(&self, batch: &CommitBatch) -> Result<(u64, Option<Place>), Error> {
+        let context = self.life.context;
+        let topic = &context.pipeline.dead_letters.topic;
+        let letters = batch.appends.iter().filter(|append| append.topic == *topic);
+        let letters = letters.map(|append| &append.batch.records);
+        dead_letters::take_room(context, letters, context.clock.now_ms())
     }
 }

@@ -99,6 +99,8 @@ struct Held {
     commit: Commit,
     taken: (u64, u64),
     letters: u64,
+    /// The room of its dead letters, until it is settled.
+    _place: Option<pawl_transport::room::Place>,
 }
 
 struct Pending {
@@ -154,6 +156,7 @@ impl<'l, 'a> Worker<'l, 'a> {
 
     /// Runs until drained or until something fails.
     pub fn run(mut self) -> Result<End, Error> {
+        self.refuse_stranded()?;
         self.see_operators()?;
         loop {
             self.poll_commit(false)?;
@@ -293,7 +296,7 @@ impl<'l, 'a> Worker<'l, 'a> {
     fn rows_max(&self) -> usize {
         let left = match self.it.task.is_replaying() {
             true => u64::MAX,
-            false => self.credit.left().0.max(1),
+            false => self.credit.left().0.min(self.rows_left()).max(1),
         };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         left.min(self.life.stage.batch_records_max as usize)

@@ -319,7 +319,9 @@ pub(super) fn drop_oldest(
     let failed = |error| storage(path, "drop rows of", error);
     let (mut dropped, mut batches, mut bytes) = (Dropped::default(), 0, 0);
     while kept.records > max.records || kept.bytes > max.bytes {
-        let Some(oldest) = oldest_in(connection, topic).map_err(failed)? else {
+        let oldest = oldest_in(connection, topic).map_err(failed)?;
+        // The newest batch stays, however large: else what was just written would go with the rest.
+        let Some(oldest) = oldest.filter(|oldest| oldest.records < kept.records) else {
             return Ok(dropped);
         };
         batches += 1;

@@ -97,7 +97,7 @@ fn tried(out: &mut Out, trials: &Trials<'_>) -> Result<()> {
     line(trials.discarded, "would be discarded by the operator, on purpose")?;
     line(trials.late, "would be late by now")?;
     line(trials.sinks, "are for sinks, which cannot be tried")?;
-    line(trials.untried, "were not tried, beyond --try-max")?;
+    line(trials.untried, "were not tried: beyond --try-max, or the minute was over")?;
     for ((operator, kind), (number, message)) in &trials.failed {
         let what =
             format!("would fail again: {}  {}  {}", shown(operator), shown(kind), shown(message));
@@ -110,11 +110,12 @@ fn tried(out: &mut Out, trials: &Trials<'_>) -> Result<()> {
 }
 
 /// What was sent, for people.
-pub fn sent(options: &Options, selected: &Selected, run: &str, sent: u64) -> Result<()> {
+pub fn sent(options: &Options, selected: &Selected, run: Option<&str>, sent: u64) -> Result<()> {
     let mut out = Out::new();
     out.line(format!("selection: {}", shown(&options.filter.words())))?;
     let bytes = count(selected.bytes);
-    out.line(format!("sent {} back ({bytes} bytes), run {run}", letters(sent)))?;
+    let run = run.map_or_else(String::new, |run| format!(", run {run}"));
+    out.line(format!("sent {} back ({bytes} bytes){run}", letters(sent)))?;
     around(&mut out, selected)?;
     out.flush()
 }
@@ -156,7 +157,12 @@ pub fn planned_json(
 }
 
 /// What was sent, for scripts.
-pub fn sent_json(options: &Options, selected: &Selected, run: &str, sent: u64) -> Result<()> {
+pub fn sent_json(
+    options: &Options,
+    selected: &Selected,
+    run: Option<&str>,
+    sent: u64,
+) -> Result<()> {
     let mut json = selection(options, selected);
     json["dry_run"] = false.into();
     json["run"] = run.into();

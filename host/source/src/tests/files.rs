@@ -350,7 +350,8 @@ fn dead_letters_that_do_not_fit_stop_the_source_before_anything_is_lost() {
     let small = Arc::new(small);
     let error = run(&small, log.clone()).unwrap_err();
     assert_eq!((error.code(), error.class()), ("dead-letters-full", Class::Fatal));
-    assert!(texts(&*log, "in").is_empty() && texts(&*log, "p.dlq").is_empty());
+    // As many as fit are taken, and what comes behind them waits.
+    assert_eq!((texts(&*log, "in").len(), texts(&*log, "p.dlq").len()), (1, 2));
     run(&pipeline, log.clone()).unwrap();
     assert_eq!(texts(&*log, "in").len(), 2);
     assert_eq!(texts(&*log, "p.dlq"), ["3", "4", "5"]);

@@ -48,6 +48,9 @@ pub struct CreateArguments {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(pawl_pipeline::PARTITIONS_MAX))
     )]
     partitions: u32,
+    /// One JSON object per topic that was made or grew
+    #[arg(long)]
+    json: bool,
 }
 
 /// Show a topic: its partitions, who writes and who reads it, and how far each reader is
@@ -110,6 +113,7 @@ pub fn topic(command: &Command) -> Result<()> {
             &arguments.file.load()?,
             arguments.topic.as_deref(),
             arguments.partitions,
+            arguments.json,
         ),
         Command::Describe(arguments) => {
             describe::describe(&arguments.file.load()?, &arguments.topic, arguments.json)

@@ -34,7 +34,7 @@ dedup = {{ horizon_ms = 1000, ids_max = {ids_max} }}
 fn refuse_and_pass(folder: &Folder, ids_max: u64, before: u32, refused: &str, behind: u32) {
     let lines = |from: u32, count: u32| {
         (from..from + count).fold(String::new(), |mut lines, number| {
-            writeln!(lines, "{{\"key\":\"k{number}\",\"value\":\"v\"}}").unwrap();
+            writeln!(lines, "{{\"key\":\"k{number}\",\"value\":\"v\"}}").expect("text takes all");
             lines
         })
     };
@@ -92,7 +92,7 @@ fn without_a_checkpoint_on_this_machine_nobody_knows_what_is_remembered() {
     let folder = Folder::new("no-checkpoint", PIPELINE);
     let at = |seconds: i64| input::START_MS + seconds * 1000;
     let lines: Vec<String> =
-        (0..=100).map(|second| input::observation(&format!("o{second}"), 1, at(second))).collect();
+        (0..=100).map(|second| input::observation(format!("o{second}"), 1, at(second))).collect();
     folder.produce("times", &input::joined(&lines));
     folder.run(&["--until-idle"]).success();
     let mut draft = Draft::new(0);

@@ -3,7 +3,7 @@
 //! and which are parked: failed again too often.
 
 use super::{LsArguments, field, topic};
-use crate::out::{Out, json_line, note};
+use crate::out::{Out, counted, json_line, note};
 use anyhow::Result;
 use pawl_reprocess::{Ledger, Letter, Scan};
 use pawl_service::clock::{Clock, SystemClock};
@@ -97,7 +97,7 @@ impl Counts {
             Some(open) if *open == distinct => String::new(),
             _ => format!(": {}", states.join(", ")),
         };
-        out.line(format!("{distinct} dead letters{repeated}{states}"))?;
+        out.line(format!("{}{repeated}{states}", counted(distinct, "dead letter")))?;
         for ((class, kind), count) in &self.kinds {
             out.line(format!("{count:>8}  {class}  {kind}"))?;
         }

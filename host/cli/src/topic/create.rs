@@ -2,14 +2,24 @@
 
 use crate::data;
 use crate::failure::usage;
-use crate::out::{note, shown};
+use crate::out::{Out, json_line, note, shown};
 use anyhow::Result;
 use pawl_pipeline::Pipeline;
 use pawl_transport::Transport;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// A topic that was made or grew.
+#[derive(Serialize)]
+struct Made<'a> {
+    topic: &'a str,
+    partitions: u32,
+    /// None if it was not there.
+    partitions_before: Option<u32>,
+}
+
 /// Makes the topics of the file, or `topic` beside them.
-pub fn create(pipeline: &Pipeline, topic: Option<&str>, partitions: u32) -> Result<()> {
+pub fn create(pipeline: &Pipeline, topic: Option<&str>, partitions: u32, json: bool) -> Result<()> {
     if let Some(topic) = topic {
         check(pipeline, topic)?;
     }
@@ -21,19 +31,26 @@ pub fn create(pipeline: &Pipeline, topic: Option<&str>, partitions: u32) -> Resu
     if let Some(topic) = topic {
         transport.create_topic(topic, partitions)?;
     }
-    let mut changed = 0;
+    let (mut changed, mut out) = (0, Out::new());
     for (name, count) in by_name(&transport)? {
-        match before.get(&name) {
+        let had = before.get(&name);
+        if json && had != Some(&count) {
+            let made = Made { topic: &name, partitions: count, partitions_before: had.copied() };
+            out.line(json_line(&made)?)?;
+            changed += 1;
+            continue;
+        }
+        match had {
             Some(had) if *had == count => continue,
             Some(had) => note(&format!("topic {name} has {count} partitions now, {had} before")),
             None => note(&format!("made topic {name} with {count} partitions")),
         }
         changed += 1;
     }
-    if changed == 0 {
+    if changed == 0 && !json {
         note("all topics are there already");
     }
-    Ok(())
+    out.flush()
 }
 
 /// What the file declares is made as it declares it.

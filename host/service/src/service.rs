@@ -75,11 +75,7 @@ pub fn run_with_clock(
     }
     let producers = producers(pipeline, transport.as_ref())?;
     let generation = (transport.generation(&producers)?, producers);
-    let journal = Journal::open(&pipeline.data)
-        .map_err(|error| Error::System { doing: "open the journal", error })?;
-    if journal.is_unclean() {
-        tracing::warn!("the last run ended without a word; recovering");
-    }
+    let journal = open_journal(pipeline)?;
     let shared = Arc::new(pipeline.clone());
     let (checkpointer, thread) = Checkpointer::start(
         Arc::clone(&shared),
@@ -121,6 +117,15 @@ pub fn run_with_clock(
     let summary = summary(outcomes?, asked)?;
     journal_closed.map_err(|error| Error::System { doing: "close the journal", error })?;
     Ok(summary)
+}
+
+fn open_journal(pipeline: &Pipeline) -> Result<Journal, Error> {
+    let journal = Journal::open(&pipeline.data)
+        .map_err(|error| Error::System { doing: "open the journal", error })?;
+    if journal.is_unclean() {
+        tracing::warn!("the last run ended without a word; recovering");
+    }
+    Ok(journal)
 }
 
 /// Opens the pipeline's transport, with all its topics unless only to look at.

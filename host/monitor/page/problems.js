@@ -62,10 +62,13 @@ const FREE_URGENT = 2e8;
 function hostRoom(status, say) {
   const ends = status.unclean_ends;
   if (ends >= 2) {
-    const bad = ends >= 3;
-    say(bad ? "bad" : "warn", bad ? 84 : 62, `The host has died ${ends} times in a row`,
+    // One that has run for a minute may have a fault of its own to tell of.
+    const runs = status.now_ms - status.started_ms;
+    const bad = ends >= 3 && runs < 60_000;
+    const since = runs < 60_000 ? "" : ` It has run for ${span(runs / 1000)} since.`;
+    say(bad ? "bad" : "warn", bad ? 84 : 52, `The host has died ${ends} times in a row`,
       "It starts, dies without a word, and is started again. Nothing is lost; the log before each "
-      + "start says what happened, or the system's own log: out of memory, a kill.",
+      + "start says what happened, or the system's own log: out of memory, a kill." + since,
       { book: "PawlProcessRestarts" });
   }
   const free = status.data_free_bytes;
@@ -221,7 +224,7 @@ function lag(stage, history, say) {
   const waits = waiting(stage);
   if (waits === null || waits < (stage.sink ? 1 : 500)) return;
   // Where the receiver fails or is slow, that is what is wrong.
-  if (stage.sink && failing(stage).length > 0) return;
+  if (stage.sink && (failing(stage).length > 0 || isBusy(stage, history) !== null)) return;
   // Where a task does not run, that is what is wrong; its input waits because of it.
   if (!stage.tasks.every((task) => isWell(task.state))) return;
   const rise = history.rise(`stage:${stage.name}:lag`, MINUTE);
@@ -231,7 +234,6 @@ function lag(stage, history, say) {
   const grows = rise.by / (rise.ms / 1000);
   const left = into > 0 ? waits / into : Infinity;
   const records = several(waits, "record");
-  if (into === 0 && stage.sink && isBusy(stage, history) !== null) return;
   if (into === 0) {
     say("bad", 80, `${stage.name} stands still`,
       `${records} wait, and none has been taken for ${span(rise.ms / 1000)}.`, { at, book: "PawlNoProgress" });

@@ -18,7 +18,7 @@ export function kinds(status, history) {
     const input = inputOf(status, kind.stage);
     const recent = history.watched(name) >= 15_000
       ? history.growth(name, MINUTE)
-      : fromLast(letters.last, kind, status.now_ms);
+      : fromLast(letters, kind, status.now_ms);
     const into = input && history.rate(input.name, MINUTE);
     const now = recent && recent.by / (recent.ms / MINUTE);
     const earlier = input && recent && Number.isFinite(input.total)
@@ -44,7 +44,10 @@ function inputOf(status, name) {
   return source ? { name: `source:${source.name}:records`, total: source.records } : null;
 }
 
-function fromLast(last, kind, now) {
+/** None where fewer are shown than there are: then they tell nothing about a minute. */
+function fromLast(letters, kind, now) {
+  const { last } = letters;
+  if (last.length < Math.min(50, letters.records ?? last.length)) return null;
   const same = last.filter((letter) => letter.kind === kind.kind && letter.stage === kind.stage
     && letter.operator === kind.operator && now - letter.time_ms < MINUTE);
   const full = last.length >= 50;

@@ -116,6 +116,21 @@ fn where_the_old_one_traps_in_snapshot_the_way_out_is_named_and_works() {
 }
 
 #[test]
+fn a_new_one_that_traps_in_snapshot_can_be_taken_back() {
+    let good = TRAPPING.replace("snapshot-traps", "plain");
+    let folder = Folder::new("taken-back", &good);
+    folder.produce("in", &input::joined(&input::numbered(0, 500)));
+    folder.run(&["--until-idle"]).success();
+    folder.write_pipeline(TRAPPING);
+    folder.produce("in", &input::joined(&input::numbered(500, 600)));
+    folder.run(&["--until-idle"]).fails(1, &["copy/0", "snapshot", "operator guest"]);
+    folder.write_pipeline(&good);
+    folder.run(&["--until-idle"]).success();
+    assert_eq!(folder.stored().texts("out"), input::numbered(0, 600));
+    assert_eq!(folder.stored().letters(), []);
+}
+
+#[test]
 fn switching_at_the_checkpoint_is_finished_also_when_it_is_killed_on_the_way() {
     for at in ["claimed:1", "mid-replay:1", "mid-emit:1", "commit-durable:1", "snapshot-taken:1"] {
         let folder = Folder::new("switching", TRAPPING);

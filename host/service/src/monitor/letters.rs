@@ -86,7 +86,16 @@ impl Letters {
 fn tail(transport: &dyn Transport, topic: &str, at: &Partition) -> Vec<Letter> {
     let max = ReadMax { records: SHOWN_MAX, bytes: READ_BYTES_MAX };
     let read = |from: u64| transport.read(topic, at.partition, from, max).unwrap_or_default();
-    let mut batches = read(at.end.saturating_sub(SHOWN_MAX as u64).max(at.begin));
+    let (mut batches, mut bytes) = (Vec::<LogBatch>::new(), 0);
+    let mut from = at.end.saturating_sub(SHOWN_MAX as u64).max(at.begin);
+    // The batch in which they begin may be as large as a read by itself.
+    while from < at.end && bytes <= READ_BYTES_MAX {
+        let more = read(from);
+        let Some(last) = more.last() else { break };
+        from = last.end();
+        bytes += more.iter().map(|batch| batch.records.bytes()).sum::<usize>();
+        batches.extend(more);
+    }
     if batches.last().map_or(0, LogBatch::end) < at.end && at.end > at.begin {
         // They are large: the newest alone.
         batches = read(at.end - 1);
@@ -159,12 +168,17 @@ mod tests {
         assert_eq!((last.len(), letters.oldest_ms()), (SHOWN_MAX, Some(1000)));
         assert_eq!((last[0].payload.as_str(), last[49].payload.as_str()), ("79", "30"));
         assert_eq!((last[0].kind.as_str(), last[0].offset), ("bad", Some(7)));
+        add(&memory, &["80".to_owned()], 1500);
+        letters.look(&memory, "dlq", &range(&memory), true);
+        let last = letters.last();
+        assert_eq!(last.len(), SHOWN_MAX, "the batch before is read, too");
+        assert_eq!((last[0].payload.as_str(), last[49].payload.as_str()), ("80", "31"));
         for number in 0..3 {
             let large = format!("{number}{}", "é".repeat(READ_BYTES_MAX));
             add(&memory, &[large], 2000 + number);
         }
         letters.look(&memory, "dlq", &range(&memory), false);
-        assert_eq!(letters.last()[0].payload, "79", "nobody looked");
+        assert_eq!(letters.last()[0].payload, "80", "nobody looked");
         letters.look(&memory, "dlq", &range(&memory), true);
         let newest = &letters.last()[0];
         assert!(newest.payload.starts_with("2é") && newest.time_ms == 2002);

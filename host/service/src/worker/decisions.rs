@@ -28,6 +28,7 @@ impl Worker<'_, '_> {
             let old = self.it.running.first().map_or(String::new(), |old| old.name.clone());
             self.take_checkpoint().map_err(|error| predecessor(&old, error))?;
             self.poll_checkpoint(true)?;
+            self.try_successors(&target)?;
             return Ok(Some(Wish::Switch { operators: target, at_checkpoint: None }));
         }
         let (number, producers) = &self.life.context.generation;
@@ -66,6 +67,20 @@ impl Worker<'_, '_> {
     pub(super) fn see_operators(&mut self) -> Result<(), Error> {
         let running: Vec<OperatorDigest> = self.it.running.iter().map(|r| r.digest()).collect();
         self.switch_due = running != self.target()?;
+        Ok(())
+    }
+
+    /// What is to take over must take up the state and be able to give it again. That is found out
+    /// before it is decided: a decision stands, and each later start would fail at it, the one that
+    /// puts the old operators back included.
+    fn try_successors(&mut self, operators: &[OperatorDigest]) -> Result<(), Error> {
+        let running = self.life.running(operators)?;
+        for ((new, old), guest) in running.iter().zip(&self.it.running).zip(&mut self.it.guests) {
+            let mut next = self.life.guest(new, self.life.patience)?;
+            let state = guest.state(&old.name).map_err(|error| predecessor(&old.name, error))?;
+            next.restore(&state, &new.name)?;
+            next.state(&new.name)?;
+        }
         Ok(())
     }
 

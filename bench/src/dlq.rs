@@ -37,7 +37,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     fill(&folder)?;
     for (command, arguments) in [
         ("stats", &["dlq", "stats", "-p", "p.toml", "--json"][..]),
-        ("replay", &["dlq", "replay", "-p", "p.toml", "--yes"][..]),
+        ("replay", &["dlq", "replay", "-p", "p.toml", "--yes", "--beyond-horizon"][..]),
     ] {
         if Process::start(folder.path(), &["dlq", command, "--help"], None, "warn")?.end().is_err()
         {

@@ -68,7 +68,10 @@ pub fn run(report: &mut Report) -> Result<()> {
 fn fill(folder: &Folder) -> Result<()> {
     let log = folder.log()?;
     log.create_topic("dlq", 1)?;
-    let spec = crate::work::IDENTITY.spec(Wiring::default());
+    let mut spec = crate::work::IDENTITY.spec(Wiring::default());
+    // As in the file: what no stage has cannot be sent back.
+    spec.task.stage = "bench".to_owned();
+    spec.operators.iter_mut().for_each(|operator| operator.name = "bench".to_owned());
     let mut number = 0;
     while number < LETTERS {
         let (mut refused, mut batch) = (Records::default(), LogBatch::default());

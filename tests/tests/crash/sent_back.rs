@@ -62,8 +62,8 @@ fn killed_at_every_crash_point_each_dead_letter_that_was_sent_back_has_one_outco
     });
 }
 
-/// Kills a run at this point, some times, and looks at what came of it in the end. Returns how often
-/// it was killed.
+/// Kills a run at this point, some times, and looks at what came of it in the end. Returns how
+/// often it was killed.
 fn killed_at(point: CrashPoint, wanted: &Results) -> u64 {
     let folder = PREPARED.copy(&format!("sent-back-{}", point.name()));
     if point == CrashPoint::MidReplay {

@@ -67,8 +67,8 @@ catalogue *options: plugins build
 # Everything that can be tested here
 test: lint plugins
     cargo test --locked --release --workspace
-    # In a folder of its own: the benchmarks are linked with the plugins as native code, too, and cargo
-    # gives both builds of a plugin one name.
+    # In a folder of its own: the benchmarks link the plugins as native code, too, and cargo gives
+    # both builds of a plugin one name.
     cargo test --locked {{ plugins }} --target-dir "$CARGO_TARGET_DIR/plugins"
 
 # Formatting, lints and documentation, all without a warning
